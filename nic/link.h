@@ -1,0 +1,84 @@
+/* nic/link.h - one direction of a cable: a FIFO whose future is computed ahead (DESIGN section 3, Links).
+ *
+ *     link_send ─► │ not started │ being sent │ on the wire │ ─► sink
+ *                  ▲ queue limit counts these only           ▲ one event: the arrival of the first
+ *
+ *  L1. Frames arrive in order, at end + delay (+ jitter); a jitter never lets one overtake another.
+ *  L2. A frame takes (wire_bytes + 24) * 8 / rate; the remainder below a nanosecond is carried while the link is busy. With
+ *      framing ppp it takes its IP bytes + 2 and nothing more.
+ *  L3. Only the first arrival is in the event queue; there are no transmit-done events.
+ *  L4. What breaks later still acts: link down loses all that has not arrived; the sender's crash loses what has not started
+ *      and the frame being sent; a new rate re-times what has not started; loss is decided when the frame arrives, by the
+ *      faults active then.
+ *  L5. Occupancy counts bytes of frames that have not started. A frame that would exceed the limit is lost ("queue").
+ *  L6. Every frame sent arrives, is recorded as lost, or is in the FIFO: sums of digests agree (oracle "frames", link_audit).
+ *
+ * Checked against a slow link with an event for each start, end and arrival (tests/links). */
+#ifndef ORRERY_NIC_LINK_H
+#define ORRERY_NIC_LINK_H
+
+#include "nic/net.h"
+#include "sim/chance.h"
+
+enum link_framing { LINK_ETHERNET, LINK_PPP };
+
+struct link_options {
+    uint64_t rate_bps;
+    sim_time delay_ns;
+    enum link_framing framing;
+    uint64_t queue_bytes_max; /* of frames not started; 0: no limit */
+};
+
+/* Faults are states that may hold at the same time; each knows the record that started it, for causes. */
+struct link_fault_loss {
+    uint64_t per_billion; /* 0: none */
+    uint64_t cause;
+};
+
+/* Sees each frame as it arrives, before it is lost or delivered: captures. */
+typedef void link_tap(void *context, const struct frame *frame, sim_time at, bool delivered);
+
+struct link_statistics {
+    uint64_t frames_sent, bytes_sent; /* bytes as wire_bytes */
+    uint64_t frames_delivered, bytes_delivered;
+    uint64_t frames_lost;
+    uint64_t queue_bytes_peak;
+    sim_time busy_ns;
+};
+
+struct link;
+
+/* `origin` is the direction's own ("node1/lan>" and "node1/lan<"). */
+struct link *link_new(struct net *net, uint32_t origin, const struct link_options *options, struct frame_sink sink);
+/* Frees what is in flight, unrecorded. */
+void link_free(struct link *link);
+void link_connect(struct link *link, struct frame_sink sink); /* replaces the sink */
+uint32_t link_origin(const struct link *link);
+
+/* Queues a sealed frame behind what is there. Takes it over: it may be lost at once (queue full). */
+void link_send(struct link *link, struct frame *frame);
+
+/* ---- what may change while it runs ---- */
+void link_set_down(struct link *link, bool down, uint64_t cause);
+bool link_is_down(const struct link *link);
+void link_set_rate(struct link *link, uint64_t rate_bps);
+void link_set_delay(struct link *link, sim_time delay_ns);   /* frames that start later */
+void link_set_queue(struct link *link, uint64_t queue_bytes_max);
+void link_set_loss(struct link *link, struct link_fault_loss loss);
+/* Loses the next `count` arrivals after skipping `skip`: faults at the n-th occurrence. */
+void link_lose_nth(struct link *link, uint64_t skip, uint64_t count, uint64_t cause);
+/* Loses arrivals for which `matches` says so; NULL ends it. For message drops and later BPF. */
+void link_lose_matching(struct link *link, bool (*matches)(void *context, const struct frame *frame), void *context,
+                        uint64_t cause);
+/* The sender lost power (L4). */
+void link_sender_crashed(struct link *link);
+
+void link_set_tap(struct link *link, link_tap *tap, void *context);
+struct link_statistics link_statistics(const struct link *link);
+uint64_t link_rate(const struct link *link);
+uint64_t link_queued_bytes(struct link *link);
+/* True if sums of digests agree (L6). */
+bool link_audit(const struct link *link);
+void link_check(const struct link *link);
+
+#endif

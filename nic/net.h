@@ -1,0 +1,45 @@
+/* nic/net.h - what all network parts of a run share: kernel, recorder, pools, and the record kinds of this room. */
+#ifndef ORRERY_NIC_NET_H
+#define ORRERY_NIC_NET_H
+
+#include "nic/frame.h"
+#include "sim/recorder.h"
+
+/* Kinds, in the order of net_record_kinds. Each drop is a record with the reason as text and the frame as numbers, so that every
+ * retransmission in a capture has its explanation. */
+enum net_record {
+    NET_FRAME_LOST,     /* origin link or NIC; text: down, loss, queue, ring, off, crash; {bytes, flow, sequence, payload} */
+    NET_LINK_STATE,     /* {up, rate_bps, delay_ns} */
+    NET_ARP_ANNOUNCE,   /* gratuitous ARP sent {address, mac, number} */
+    NET_SWITCH_LEARNED, /* a MAC moved to another port {mac, old_port, new_port} */
+    NET_TCP_OPENED,     /* {flow, local_address, local_port, peer_address, peer_port} */
+    NET_TCP_CLOSED,     /* {flow, sent_bytes, received_bytes, retransmitted_segments, timeouts}; text: why */
+    NET_TCP_TIMEOUT,    /* retransmission time-out {flow, sequence, rto_ns, backoff} */
+    NET_TCP_RECOVERY,   /* fast recovery entered {flow, sequence, recover, cwnd_bytes} */
+    NET_TCP_WINDOW_CLOSED, /* the peer's window is 0 {flow} */
+    NET_ICMP_SENT,      /* {destination, identifier, sequence} */
+    NET_ICMP_REPLY,     /* {source, identifier, sequence, rtt_ns} */
+    NET_RECORD_KINDS
+};
+extern const struct record_kind net_record_kinds[NET_RECORD_KINDS];
+
+struct net {
+    struct sim *sim;
+    struct recorder *recorder;
+    struct page_pool *pages;
+    struct frame_pool *frames;
+    uint32_t record_base; /* number of NET_FRAME_LOST in the recorder */
+};
+
+/* Adds the kinds and makes the frame pool. The other parts are borrowed. */
+void net_init(struct net *net, struct sim *sim, struct recorder *recorder, struct page_pool *pages);
+/* Asserts that no frame is alive. */
+void net_close(struct net *net);
+static inline void net_free_frame(struct net *net, struct frame *frame)
+{
+    frame_free(net->frames, net->pages, frame);
+}
+/* Records that `frame` is lost at `origin` for `reason`, and frees it. `cause` as in records. */
+void net_lose_frame(struct net *net, uint32_t origin, uint64_t cause, const char *reason, struct frame *frame);
+
+#endif

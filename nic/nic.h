@@ -1,0 +1,42 @@
+/* nic/nic.h - a network interface: a machine's door to a link, or a guest's to a virtual switch.
+ *
+ * A running machine takes each frame as it arrives. A machine that is on but does not run (frozen, paused) lets frames pile up in
+ * the receive ring, which then drops; at the thaw the ring is drained in order. A machine that is off loses all of them.
+ *
+ *  N1. Nothing is sent for a machine that does not run.
+ *  N2. The ring never holds more than its size; frames of a dead incarnation are gone. */
+#ifndef ORRERY_NIC_NIC_H
+#define ORRERY_NIC_NIC_H
+
+#include "nic/net.h"
+#include "sim/machine.h"
+
+#define NIC_RING_FRAMES 512u
+
+struct nic;
+
+struct nic_options {
+    struct machine *machine; /* borrowed; watched */
+    uint32_t origin;
+    struct mac mac;
+    uint32_t mtu;
+    uint32_t ring_frames; /* 0: NIC_RING_FRAMES */
+};
+
+struct nic *nic_new(struct net *net, const struct nic_options *options);
+void nic_free(struct nic *nic);
+/* Where sent frames go (a link, a virtual switch port) and where received ones go (a stack, a virtual switch's uplink). */
+void nic_connect_out(struct nic *nic, struct frame_sink out);
+void nic_connect_in(struct nic *nic, struct frame_sink in);
+/* The NIC as a sink for what arrives from the wire. */
+struct frame_sink nic_wire_side(struct nic *nic);
+/* The NIC as a sink for what the machine sends. */
+struct frame_sink nic_machine_side(struct nic *nic);
+void nic_set_mac(struct nic *nic, struct mac mac);
+struct mac nic_mac(const struct nic *nic);
+uint32_t nic_mtu(const struct nic *nic);
+/* Receives every frame, not only its own and groups: a virtual switch's uplink. */
+void nic_set_promiscuous(struct nic *nic, bool promiscuous);
+uint64_t nic_ring_drops(const struct nic *nic);
+
+#endif
