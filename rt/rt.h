@@ -156,6 +156,15 @@ struct rt_vm_info {
     enum rt_vm_state state;
 };
 
+/* Bugs that tests plant in node software to prove that an oracle finds them (make PLANTS=1; ORRERY_PLANT names the one). In every other
+ * build RT_PLANTED is the constant false, and the planted branch is not compiled. */
+#ifdef ORRERY_PLANTS
+bool rt_planted(const char *name);
+#define RT_PLANTED(name) rt_planted(#name)
+#else
+#define RT_PLANTED(name) false
+#endif
+
 #define RT_ASSERT(rt, condition)                                                                   \
     ((condition) ? (void)0 : (rt)->node->assert_failed((rt), #condition, __FILE__, __LINE__))
 
