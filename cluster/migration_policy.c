@@ -7,7 +7,8 @@ void migration_policy_measure(struct migration_progress *progress)
     if (progress->took_ns <= 0) {
         return;
     }
-    uint64_t bps = (uint64_t)((wide)progress->sent_bytes * 8 * 1000000000u / (uint64_t)progress->took_ns);
+    uint64_t bps =
+        (uint64_t)((wide)progress->sent_bytes * 8 * 1000000000u / (uint64_t)progress->took_ns);
     if (bps > progress->goodput_bps) {
         progress->goodput_bps = bps;
     }
@@ -28,7 +29,8 @@ enum migration_decision migration_policy_decide(const struct migration_policy *p
     if (progress->dirtied_pages == 0) {
         return MIGRATION_STOP_CLEAN;
     }
-    if (policy->pause_threshold_ns > 0 && migration_policy_pause_ns(progress) < policy->pause_threshold_ns) {
+    if (policy->pause_threshold_ns > 0 &&
+        migration_policy_pause_ns(progress) < policy->pause_threshold_ns) {
         return MIGRATION_STOP_THRESHOLD;
     }
     if (progress->round >= policy->rounds_max) {

@@ -18,7 +18,8 @@ struct migration_progress {
     uint64_t sent_bytes;    /* in this round, messages included */
     rt_time took_ns;        /* until the target had confirmed the round */
     uint64_t dirtied_pages; /* meanwhile: what the next round would send */
-    uint64_t goodput_bps;   /* best of all rounds so far, kept by migration_policy_measure; bits a second */
+    uint64_t
+        goodput_bps; /* best of all rounds so far, kept by migration_policy_measure; bits a second */
 };
 
 enum migration_decision {

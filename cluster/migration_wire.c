@@ -3,7 +3,7 @@
 #include <string.h>
 
 #define MAGIC      0x4f4c4d31u /* "OLM1" */
-#define READ_PAGES 8u          /* taken out of the stream at a time: 32 KiB fit any receive buffer */
+#define READ_PAGES 8u /* taken out of the stream at a time: 32 KiB fit any receive buffer */
 
 static void put_be(uint8_t *bytes, uint64_t value, uint32_t width)
 {
@@ -25,9 +25,9 @@ static uint64_t get_be(const uint8_t *bytes, uint32_t width)
 const char *migration_message_name(enum migration_message_type type)
 {
     static const char *const names[MIGRATION_MESSAGE_TYPES] = {
-        "?",     "CONFIGURE", "RESERVED", "REFUSED", "PAGES",     "ROUND_END", "ROUND_OK", "STATE",
-        "PREPARE", "READY",   "GO",       "DONE",    "FORGET",    "CANCEL",    "DISCARDED", "DISCARD",
-        "QUERY",
+        "?",        "CONFIGURE", "RESERVED",  "REFUSED", "PAGES", "ROUND_END",
+        "ROUND_OK", "STATE",     "PREPARE",   "READY",   "GO",    "DONE",
+        "FORGET",   "CANCEL",    "DISCARDED", "DISCARD", "QUERY",
     };
     return type < MIGRATION_MESSAGE_TYPES ? names[type] : names[0];
 }
@@ -44,13 +44,15 @@ static bool length_allowed(enum migration_message_type type, uint64_t argument, 
         return length > 0 && length <= MIGRATION_CONTENT_MAX;
     case MIGRATION_PAGES:
         return argument > 0 && argument <= MIGRATION_BATCH_PAGES && length >= argument * 8 &&
-               length <= argument * (8 + RT_PAGE_BYTES) && (length - argument * 8) % RT_PAGE_BYTES == 0;
+               length <= argument * (8 + RT_PAGE_BYTES) &&
+               (length - argument * 8) % RT_PAGE_BYTES == 0;
     default:
         return length == 0;
     }
 }
 
-void migration_encode_header(const struct migration_message *message, uint8_t bytes[MIGRATION_HEADER_BYTES])
+void migration_encode_header(const struct migration_message *message,
+                             uint8_t bytes[MIGRATION_HEADER_BYTES])
 {
     put_be(bytes, MAGIC, 4);
     put_be(bytes + 4, MIGRATION_VERSION, 2);
@@ -61,7 +63,8 @@ void migration_encode_header(const struct migration_message *message, uint8_t by
     put_be(bytes + 28, message->crc, 4);
 }
 
-enum rt_error migration_decode_header(const uint8_t bytes[MIGRATION_HEADER_BYTES], struct migration_message *message)
+enum rt_error migration_decode_header(const uint8_t bytes[MIGRATION_HEADER_BYTES],
+                                      struct migration_message *message)
 {
     uint64_t type = get_be(bytes + 6, 2);
     if (get_be(bytes, 4) != MAGIC || get_be(bytes + 4, 2) != MIGRATION_VERSION || type == 0 ||
@@ -105,7 +108,8 @@ uint32_t migration_encode_configure(const struct migration_configure *configure,
     return (uint32_t)(at - bytes) + configure->config_length;
 }
 
-enum rt_error migration_decode_configure(const uint8_t *bytes, uint32_t length, struct migration_configure *configure)
+enum rt_error migration_decode_configure(const uint8_t *bytes, uint32_t length,
+                                         struct migration_configure *configure)
 {
     if (length < 140) {
         return RT_INVALID;
@@ -114,14 +118,16 @@ enum rt_error migration_decode_configure(const uint8_t *bytes, uint32_t length, 
     memcpy(c.vm, bytes + 8, MIGRATION_NAME_MAX);
     memcpy(c.source.name, bytes + 72, MIGRATION_NAME_MAX);
     c.source.address_count = (uint32_t)get_be(bytes + 136, 4);
-    if (c.vm[0] == 0 || c.vm[MIGRATION_NAME_MAX - 1] != 0 || c.source.name[MIGRATION_NAME_MAX - 1] != 0 ||
-        c.source.address_count == 0 || c.source.address_count > MIGRATION_ADDRESSES_MAX ||
+    if (c.vm[0] == 0 || c.vm[MIGRATION_NAME_MAX - 1] != 0 ||
+        c.source.name[MIGRATION_NAME_MAX - 1] != 0 || c.source.address_count == 0 ||
+        c.source.address_count > MIGRATION_ADDRESSES_MAX ||
         length - 140 < c.source.address_count * 6 + 16) {
         return RT_INVALID;
     }
     const uint8_t *at = bytes + 140;
     for (uint32_t i = 0; i < c.source.address_count; i++) {
-        c.source.addresses[i] = (struct rt_address){(uint32_t)get_be(at, 4), (uint16_t)get_be(at + 4, 2)};
+        c.source.addresses[i] =
+            (struct rt_address){(uint32_t)get_be(at, 4), (uint16_t)get_be(at + 4, 2)};
         at += 6;
     }
     c.announce_count = (uint32_t)get_be(at, 4);
@@ -150,8 +156,9 @@ static void seal_header(struct rt *rt, struct migration_message message, uint32_
     migration_encode_header(&message, bytes);
 }
 
-enum rt_error migration_send(struct rt *rt, struct rt_stream *stream, const struct migration_message *message,
-                             const void *content, rt_time deadline)
+enum rt_error migration_send(struct rt *rt, struct rt_stream *stream,
+                             const struct migration_message *message, const void *content,
+                             rt_time deadline)
 {
     uint8_t header[MIGRATION_HEADER_BYTES];
     seal_header(rt, *message, rt_crc32c(rt, 0, content, message->length), header);
@@ -162,8 +169,8 @@ enum rt_error migration_send(struct rt *rt, struct rt_stream *stream, const stru
     return rt_write(rt, stream, slices, message->length > 0 ? 2 : 1, deadline);
 }
 
-enum rt_error migration_send_pages(struct rt *rt, struct rt_stream *stream, uint64_t id, struct migration_batch *batch,
-                                   rt_time deadline)
+enum rt_error migration_send_pages(struct rt *rt, struct rt_stream *stream, uint64_t id,
+                                   struct migration_batch *batch, rt_time deadline)
 {
     uint8_t head[MIGRATION_HEADER_BYTES + 8 * MIGRATION_BATCH_PAGES];
     struct rt_slice slices[1 + MIGRATION_BATCH_PAGES];
@@ -184,7 +191,8 @@ enum rt_error migration_send_pages(struct rt *rt, struct rt_stream *stream, uint
         .length = 8 * batch->count + RT_PAGE_BYTES * batch->page_count,
     };
     seal_header(rt, message, crc, head);
-    slices[0] = (struct rt_slice){.bytes = head, .length = MIGRATION_HEADER_BYTES + 8 * batch->count};
+    slices[0] =
+        (struct rt_slice){.bytes = head, .length = MIGRATION_HEADER_BYTES + 8 * batch->count};
     enum rt_error err = rt_write(rt, stream, slices, 1 + batch->page_count, deadline);
     migration_release_batch(rt, batch);
     return err;
@@ -192,8 +200,8 @@ enum rt_error migration_send_pages(struct rt *rt, struct rt_stream *stream, uint
 
 /* ---- receiving ------------------------------------------------------------------------------------------------------ */
 
-enum rt_error migration_receive(struct rt *rt, struct rt_stream *stream, struct migration_message *message,
-                                rt_time deadline)
+enum rt_error migration_receive(struct rt *rt, struct rt_stream *stream,
+                                struct migration_message *message, rt_time deadline)
 {
     uint8_t bytes[MIGRATION_HEADER_BYTES];
     enum rt_error err = rt_read_bytes(rt, stream, bytes, sizeof bytes, deadline);
@@ -214,15 +222,17 @@ enum rt_error migration_receive(struct rt *rt, struct rt_stream *stream, struct 
 }
 
 /* Compares the CRC that came with the header with that of what came. */
-static enum rt_error check_crc(struct rt *rt, const struct migration_message *message, uint32_t content_crc)
+static enum rt_error check_crc(struct rt *rt, const struct migration_message *message,
+                               uint32_t content_crc)
 {
     uint8_t sealed[MIGRATION_HEADER_BYTES];
     seal_header(rt, *message, content_crc, sealed);
     return get_be(sealed + 28, 4) == message->crc ? RT_OK : RT_INVALID;
 }
 
-enum rt_error migration_receive_content(struct rt *rt, struct rt_stream *stream, const struct migration_message *message,
-                                        uint8_t **content, rt_time deadline)
+enum rt_error migration_receive_content(struct rt *rt, struct rt_stream *stream,
+                                        const struct migration_message *message, uint8_t **content,
+                                        rt_time deadline)
 {
     *content = NULL;
     if (message->length == 0) {
@@ -284,8 +294,9 @@ static enum rt_error take_pages(struct rt *rt, const struct rt_slices *slices, u
 
 /* Reads the entries of PAGES; INVALID where they name another number of pages than the length has room for. */
 RT_BLOCKS static enum rt_error receive_entries(struct rt *rt, struct rt_stream *stream,
-                                               const struct migration_message *message, struct migration_batch *batch,
-                                               uint32_t *pages, uint32_t *crc, rt_time deadline)
+                                               const struct migration_message *message,
+                                               struct migration_batch *batch, uint32_t *pages,
+                                               uint32_t *crc, rt_time deadline)
 {
     uint8_t bytes[8 * MIGRATION_BATCH_PAGES];
     batch->count = (uint32_t)message->argument;
@@ -302,15 +313,18 @@ RT_BLOCKS static enum rt_error receive_entries(struct rt *rt, struct rt_stream *
     return *pages == (message->length - 8 * batch->count) / RT_PAGE_BYTES ? RT_OK : RT_INVALID;
 }
 
-enum rt_error migration_receive_pages(struct rt *rt, struct rt_stream *stream, const struct migration_message *message,
-                                      struct migration_batch *batch, struct rt_slices *slices, rt_time deadline)
+enum rt_error migration_receive_pages(struct rt *rt, struct rt_stream *stream,
+                                      const struct migration_message *message,
+                                      struct migration_batch *batch, struct rt_slices *slices,
+                                      rt_time deadline)
 {
     uint32_t pages = 0, crc = 0;
     RT_ASSERT(rt, message->type == MIGRATION_PAGES);
     batch->page_count = 0;
     enum rt_error err = receive_entries(rt, stream, message, batch, &pages, &crc, deadline);
     while (err == RT_OK && batch->page_count < pages) {
-        uint32_t count = pages - batch->page_count < READ_PAGES ? pages - batch->page_count : READ_PAGES;
+        uint32_t count =
+            pages - batch->page_count < READ_PAGES ? pages - batch->page_count : READ_PAGES;
         err = rt_read_exact(rt, stream, (uint64_t)count * RT_PAGE_BYTES, slices, deadline);
         if (err == RT_OK) {
             err = take_pages(rt, slices, count, batch, &crc);

@@ -86,14 +86,16 @@ struct migration_configure {
 struct migration_batch {
     uint32_t count;
     uint64_t entries[MIGRATION_BATCH_PAGES];
-    struct rt_page pages[MIGRATION_BATCH_PAGES]; /* of entries without the zero bit, in their order; owned */
+    struct rt_page
+        pages[MIGRATION_BATCH_PAGES]; /* of entries without the zero bit, in their order; owned */
     uint32_t page_count;
 };
 
 const char *migration_message_name(enum migration_message_type type);
 
 /* Header to and from bytes. decode: INVALID for another magic, version, type, or a length that the type does not allow. Pure. */
-void migration_encode_header(const struct migration_message *message, uint8_t bytes[MIGRATION_HEADER_BYTES]);
+void migration_encode_header(const struct migration_message *message,
+                             uint8_t bytes[MIGRATION_HEADER_BYTES]);
 RT_CHECKED enum rt_error migration_decode_header(const uint8_t bytes[MIGRATION_HEADER_BYTES],
                                                  struct migration_message *message);
 /* CONFIGURE's content. encode returns its length (capacity is enough for all but `config`: MIGRATION_CONFIGURE_BYTES_MAX + its length). */
@@ -104,22 +106,25 @@ RT_CHECKED enum rt_error migration_decode_configure(const uint8_t *bytes, uint32
 
 /* Sends a message with byte content. Errors of rt_write. */
 RT_CHECKED RT_BLOCKS enum rt_error migration_send(struct rt *rt, struct rt_stream *stream,
-                                                  const struct migration_message *message, const void *content,
-                                                  rt_time deadline);
+                                                  const struct migration_message *message,
+                                                  const void *content, rt_time deadline);
 /* Sends a batch as PAGES and releases its pages, whatever the result. */
-RT_CHECKED RT_BLOCKS enum rt_error migration_send_pages(struct rt *rt, struct rt_stream *stream, uint64_t id,
-                                                        struct migration_batch *batch, rt_time deadline);
+RT_CHECKED RT_BLOCKS enum rt_error migration_send_pages(struct rt *rt, struct rt_stream *stream,
+                                                        uint64_t id, struct migration_batch *batch,
+                                                        rt_time deadline);
 /* Receives a header. The content is still in the stream. Errors of rt_read_bytes, INVALID. */
 RT_CHECKED RT_BLOCKS enum rt_error migration_receive(struct rt *rt, struct rt_stream *stream,
-                                                     struct migration_message *message, rt_time deadline);
+                                                     struct migration_message *message,
+                                                     rt_time deadline);
 /* Receives byte content of a message (NULL where length is 0) and checks the CRC; rt_free it. INVALID, NO_MEMORY. */
-RT_CHECKED RT_BLOCKS enum rt_error migration_receive_content(struct rt *rt, struct rt_stream *stream,
-                                                             const struct migration_message *message, uint8_t **content,
-                                                             rt_time deadline);
+RT_CHECKED RT_BLOCKS enum rt_error migration_receive_content(
+    struct rt *rt, struct rt_stream *stream, const struct migration_message *message,
+    uint8_t **content, rt_time deadline);
 /* Receives the content of PAGES and checks the CRC (W1); the batch owns the pages. `slices` is the caller's container. */
 RT_CHECKED RT_BLOCKS enum rt_error migration_receive_pages(struct rt *rt, struct rt_stream *stream,
                                                            const struct migration_message *message,
-                                                           struct migration_batch *batch, struct rt_slices *slices,
+                                                           struct migration_batch *batch,
+                                                           struct rt_slices *slices,
                                                            rt_time deadline);
 void migration_release_batch(struct rt *rt, struct migration_batch *batch);
 

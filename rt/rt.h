@@ -34,8 +34,8 @@
 typedef int64_t rt_time; /* nanoseconds */
 #define RT_FOREVER    INT64_MAX
 #define RT_PAGE_BYTES 4096u
-#define RT_BLOCKS /* may block: its callers say so too */
-#define RT_CHECKED __attribute__((warn_unused_result))
+#define RT_BLOCKS     /* may block: its callers say so too */
+#define RT_CHECKED    __attribute__((warn_unused_result))
 
 #define RT_ERRORS(X)                                                                               \
     X(OK, "done")                                                                                  \
@@ -126,15 +126,17 @@ enum rt_disk_op {
 struct rt_disk_request {
     enum rt_disk_op op;
     bool fua;
-    uint64_t sector;           /* of 512 bytes */
+    uint64_t sector; /* of 512 bytes */
     uint64_t sectors;
-    struct rt_slices slices;   /* write: borrowed until done; read: filled in, the caller's to release; compare-and-write: both halves */
-    uint64_t allocated_sectors;/* block status: length of the extent at `sector` that has one answer */
-    bool allocated;            /* block status: its answer */
+    struct rt_slices
+        slices; /* write: borrowed until done; read: filled in, the caller's to release; compare-and-write: both halves */
+    uint64_t
+        allocated_sectors; /* block status: length of the extent at `sector` that has one answer */
+    bool allocated;        /* block status: its answer */
     bool done;
     enum rt_error error;
     struct rt_condition *completed; /* signalled when done, if not NULL */
-    void *side;                /* the side's own */
+    void *side;                     /* the side's own */
 };
 struct rt_disk_info {
     uint64_t sectors;
@@ -144,7 +146,7 @@ struct rt_disk_info {
 
 /* ---- virtual machines ---- */
 enum rt_vm_state {
-    RT_VM_EMPTY,   /* memory is reserved; it has never run here */
+    RT_VM_EMPTY, /* memory is reserved; it has never run here */
     RT_VM_RUNNING,
     RT_VM_PAUSED,
     RT_VM_FAILED,
@@ -173,7 +175,8 @@ struct rt_node_table {
     rt_time (*now)(struct rt *);
     rt_time (*wall_clock)(struct rt *);
     enum rt_error (*sleep_until)(struct rt *, rt_time);
-    enum rt_error (*spawn)(struct rt *, const char *, void (*)(struct rt *, void *), void *, struct rt_task **);
+    enum rt_error (*spawn)(struct rt *, const char *, void (*)(struct rt *, void *), void *,
+                           struct rt_task **);
     enum rt_error (*join)(struct rt *, struct rt_task *, rt_time);
     void (*cancel)(struct rt *, struct rt_task *);
     void (*detach)(struct rt *, struct rt_task *);
@@ -189,18 +192,24 @@ struct rt_node_table {
 };
 struct rt_stream_table {
     enum rt_error (*listen)(struct rt *, struct rt_address, uint32_t, struct rt_listener **);
-    enum rt_error (*accept)(struct rt *, struct rt_listener *, rt_time, struct rt_stream **, struct rt_address *);
+    enum rt_error (*accept)(struct rt *, struct rt_listener *, rt_time, struct rt_stream **,
+                            struct rt_address *);
     void (*close_listener)(struct rt *, struct rt_listener *);
     enum rt_error (*connect)(struct rt *, struct rt_address, rt_time, struct rt_stream **);
-    enum rt_error (*read_exact)(struct rt *, struct rt_stream *, uint64_t, struct rt_slices *, rt_time);
-    enum rt_error (*read_some)(struct rt *, struct rt_stream *, uint64_t, struct rt_slices *, rt_time);
+    enum rt_error (*read_exact)(struct rt *, struct rt_stream *, uint64_t, struct rt_slices *,
+                                rt_time);
+    enum rt_error (*read_some)(struct rt *, struct rt_stream *, uint64_t, struct rt_slices *,
+                               rt_time);
     enum rt_error (*read_bytes)(struct rt *, struct rt_stream *, void *, size_t, rt_time);
-    enum rt_error (*write)(struct rt *, struct rt_stream *, const struct rt_slice *, uint32_t, rt_time);
+    enum rt_error (*write)(struct rt *, struct rt_stream *, const struct rt_slice *, uint32_t,
+                           rt_time);
     enum rt_error (*finish)(struct rt *, struct rt_stream *);
     void (*close)(struct rt *, struct rt_stream *);
     enum rt_error (*bind)(struct rt *, uint16_t, struct rt_socket **);
-    enum rt_error (*send)(struct rt *, struct rt_socket *, struct rt_address, const struct rt_slice *, uint32_t);
-    enum rt_error (*receive)(struct rt *, struct rt_socket *, rt_time, struct rt_address *, struct rt_slices *);
+    enum rt_error (*send)(struct rt *, struct rt_socket *, struct rt_address,
+                          const struct rt_slice *, uint32_t);
+    enum rt_error (*receive)(struct rt *, struct rt_socket *, rt_time, struct rt_address *,
+                             struct rt_slices *);
     void (*close_socket)(struct rt *, struct rt_socket *);
 };
 struct rt_disk_table {
@@ -273,13 +282,15 @@ RT_CHECKED RT_BLOCKS static inline enum rt_error rt_sleep_until(struct rt *rt, r
 }
 /* Starts body(rt, context) on a task of its own, soon. `name` is a constant. The task is the caller's to join or detach.
  * NO_MEMORY. */
-RT_CHECKED static inline enum rt_error rt_spawn(struct rt *rt, const char *name, void (*body)(struct rt *rt, void *context),
+RT_CHECKED static inline enum rt_error rt_spawn(struct rt *rt, const char *name,
+                                                void (*body)(struct rt *rt, void *context),
                                                 void *context, struct rt_task **out)
 {
     return rt->node->spawn(rt, name, body, context, out);
 }
 /* Waits until the task has ended, and forgets it. TIMED_OUT (it is still the caller's), CANCELLED. */
-RT_CHECKED RT_BLOCKS static inline enum rt_error rt_join(struct rt *rt, struct rt_task *task, rt_time deadline)
+RT_CHECKED RT_BLOCKS static inline enum rt_error rt_join(struct rt *rt, struct rt_task *task,
+                                                         rt_time deadline)
 {
     return rt->node->join(rt, task, deadline);
 }
@@ -294,7 +305,9 @@ static inline void rt_detach(struct rt *rt, struct rt_task *task)
     rt->node->detach(rt, task);
 }
 /* Waits to be signalled. Spurious wakes do not happen, but what was waited for may be gone again. TIMED_OUT, CANCELLED. */
-RT_CHECKED RT_BLOCKS static inline enum rt_error rt_wait(struct rt *rt, struct rt_condition *condition, rt_time deadline)
+RT_CHECKED RT_BLOCKS static inline enum rt_error rt_wait(struct rt *rt,
+                                                         struct rt_condition *condition,
+                                                         rt_time deadline)
 {
     return rt->node->wait(rt, condition, deadline);
 }
@@ -335,7 +348,8 @@ static inline const char *rt_id(struct rt *rt)
     return rt->node->id(rt);
 }
 /* Says that something happened. As many values as the kind has fields; text "" where it has none. */
-static inline void rt_record(struct rt *rt, const struct rt_record_kind *kind, const int64_t *values, const char *text)
+static inline void rt_record(struct rt *rt, const struct rt_record_kind *kind,
+                             const int64_t *values, const char *text)
 {
     rt->node->record(rt, kind, values, text);
 }
@@ -343,14 +357,16 @@ static inline void rt_record(struct rt *rt, const struct rt_record_kind *kind, c
 /* ---- streams --------------------------------------------------------------------------------------------------------------- */
 
 /* Accepts connections on a port of one address (ip4 0: all). IN_USE, UNREACHABLE. */
-RT_CHECKED static inline enum rt_error rt_listen(struct rt *rt, struct rt_address local, uint32_t backlog,
-                                                 struct rt_listener **out)
+RT_CHECKED static inline enum rt_error rt_listen(struct rt *rt, struct rt_address local,
+                                                 uint32_t backlog, struct rt_listener **out)
 {
     return rt->streams->listen(rt, local, backlog, out);
 }
 /* The next connection and who it is from. TIMED_OUT, CANCELLED (also when the listener is closed). */
-RT_CHECKED RT_BLOCKS static inline enum rt_error rt_accept(struct rt *rt, struct rt_listener *listener, rt_time deadline,
-                                                           struct rt_stream **out, struct rt_address *peer)
+RT_CHECKED RT_BLOCKS static inline enum rt_error rt_accept(struct rt *rt,
+                                                           struct rt_listener *listener,
+                                                           rt_time deadline, struct rt_stream **out,
+                                                           struct rt_address *peer)
 {
     return rt->streams->accept(rt, listener, deadline, out, peer);
 }
@@ -359,34 +375,44 @@ static inline void rt_close_listener(struct rt *rt, struct rt_listener *listener
     rt->streams->close_listener(rt, listener);
 }
 /* Connects, without delay for small writes, with keep-alive. REFUSED, UNREACHABLE, TIMED_OUT, CANCELLED. */
-RT_CHECKED RT_BLOCKS static inline enum rt_error rt_connect(struct rt *rt, struct rt_address peer, rt_time deadline,
+RT_CHECKED RT_BLOCKS static inline enum rt_error rt_connect(struct rt *rt, struct rt_address peer,
+                                                            rt_time deadline,
                                                             struct rt_stream **out)
 {
     return rt->streams->connect(rt, peer, deadline, out);
 }
 /* Waits for exactly `length` bytes and appends them to `out`. On failure nothing was consumed. CLOSED (the peer finished before
  * that many), RESET, TIMED_OUT, CANCELLED, NO_MEMORY; INVALID where length exceeds what a receive buffer can hold. */
-RT_CHECKED RT_BLOCKS static inline enum rt_error rt_read_exact(struct rt *rt, struct rt_stream *stream, uint64_t length,
-                                                               struct rt_slices *out, rt_time deadline)
+RT_CHECKED RT_BLOCKS static inline enum rt_error rt_read_exact(struct rt *rt,
+                                                               struct rt_stream *stream,
+                                                               uint64_t length,
+                                                               struct rt_slices *out,
+                                                               rt_time deadline)
 {
     return rt->streams->read_exact(rt, stream, length, out, deadline);
 }
 /* Waits for at least one byte and appends what is there, at most `length_max`. Errors as above. */
-RT_CHECKED RT_BLOCKS static inline enum rt_error rt_read_some(struct rt *rt, struct rt_stream *stream, uint64_t length_max,
-                                                              struct rt_slices *out, rt_time deadline)
+RT_CHECKED RT_BLOCKS static inline enum rt_error rt_read_some(struct rt *rt,
+                                                              struct rt_stream *stream,
+                                                              uint64_t length_max,
+                                                              struct rt_slices *out,
+                                                              rt_time deadline)
 {
     return rt->streams->read_some(rt, stream, length_max, out, deadline);
 }
 /* rt_read_exact into the caller's bytes: for headers. */
-RT_CHECKED RT_BLOCKS static inline enum rt_error rt_read_bytes(struct rt *rt, struct rt_stream *stream, void *bytes,
-                                                               size_t length, rt_time deadline)
+RT_CHECKED RT_BLOCKS static inline enum rt_error rt_read_bytes(struct rt *rt,
+                                                               struct rt_stream *stream,
+                                                               void *bytes, size_t length,
+                                                               rt_time deadline)
 {
     return rt->streams->read_bytes(rt, stream, bytes, length, deadline);
 }
 /* Writes all slices, waiting for room in the send buffer (R1). After a failure the stream is of no more use: some may be
  * under way. RESET, TIMED_OUT, CANCELLED. */
 RT_CHECKED RT_BLOCKS static inline enum rt_error rt_write(struct rt *rt, struct rt_stream *stream,
-                                                          const struct rt_slice *slices, uint32_t count, rt_time deadline)
+                                                          const struct rt_slice *slices,
+                                                          uint32_t count, rt_time deadline)
 {
     return rt->streams->write(rt, stream, slices, count, deadline);
 }
@@ -424,14 +450,17 @@ RT_CHECKED static inline enum rt_error rt_bind(struct rt *rt, uint16_t port, str
     return rt->streams->bind(rt, port, out);
 }
 /* Sends at most 65,507 bytes; whether they arrive nobody says. INVALID (too long), UNREACHABLE. */
-RT_CHECKED static inline enum rt_error rt_send(struct rt *rt, struct rt_socket *socket, struct rt_address to,
-                                               const struct rt_slice *slices, uint32_t count)
+RT_CHECKED static inline enum rt_error rt_send(struct rt *rt, struct rt_socket *socket,
+                                               struct rt_address to, const struct rt_slice *slices,
+                                               uint32_t count)
 {
     return rt->streams->send(rt, socket, to, slices, count);
 }
 /* The next datagram. TIMED_OUT, CANCELLED. */
-RT_CHECKED RT_BLOCKS static inline enum rt_error rt_receive(struct rt *rt, struct rt_socket *socket, rt_time deadline,
-                                                            struct rt_address *from, struct rt_slices *out)
+RT_CHECKED RT_BLOCKS static inline enum rt_error rt_receive(struct rt *rt, struct rt_socket *socket,
+                                                            rt_time deadline,
+                                                            struct rt_address *from,
+                                                            struct rt_slices *out)
 {
     return rt->streams->receive(rt, socket, deadline, from, out);
 }
@@ -443,7 +472,8 @@ static inline void rt_close_socket(struct rt *rt, struct rt_socket *socket)
 /* ---- disks --------------------------------------------------------------------------------------------------------------------- */
 
 /* Opens a disk of this node by name. NOT_FOUND, DENIED. */
-RT_CHECKED static inline enum rt_error rt_disk_open(struct rt *rt, const char *name, struct rt_disk **out)
+RT_CHECKED static inline enum rt_error rt_disk_open(struct rt *rt, const char *name,
+                                                    struct rt_disk **out)
 {
     return rt->disks->open(rt, name, out);
 }
@@ -452,7 +482,8 @@ static inline void rt_disk_info(struct rt *rt, struct rt_disk *disk, struct rt_d
     rt->disks->info(rt, disk, out);
 }
 /* Starts a request; request->done turns true and request->completed is signalled when it has ended, with request->error. */
-static inline void rt_disk_submit(struct rt *rt, struct rt_disk *disk, struct rt_disk_request *request)
+static inline void rt_disk_submit(struct rt *rt, struct rt_disk *disk,
+                                  struct rt_disk_request *request)
 {
     rt->disks->submit(rt, disk, request);
 }
@@ -466,24 +497,27 @@ static inline void rt_disk_close(struct rt *rt, struct rt_disk *disk)
 
 /* Stores at most 4,096 bytes under a key (at most 63 characters), atomically; durable when it returns RT_OK (R4). NO_SPACE, MEDIUM,
  * TIMED_OUT and CANCELLED (both: it may have happened). */
-RT_CHECKED RT_BLOCKS static inline enum rt_error rt_store_put(struct rt *rt, const char *key, const void *bytes,
-                                                              uint32_t length, rt_time deadline)
+RT_CHECKED RT_BLOCKS static inline enum rt_error rt_store_put(struct rt *rt, const char *key,
+                                                              const void *bytes, uint32_t length,
+                                                              rt_time deadline)
 {
     return rt->store->put(rt, key, bytes, length, deadline);
 }
 /* NOT_FOUND; INVALID where `capacity` is too small. */
-RT_CHECKED static inline enum rt_error rt_store_get(struct rt *rt, const char *key, void *bytes, uint32_t capacity,
-                                                    uint32_t *length)
+RT_CHECKED static inline enum rt_error rt_store_get(struct rt *rt, const char *key, void *bytes,
+                                                    uint32_t capacity, uint32_t *length)
 {
     return rt->store->get(rt, key, bytes, capacity, length);
 }
 /* Removes a key, durably; absent is fine. Errors as put. */
-RT_CHECKED RT_BLOCKS static inline enum rt_error rt_store_remove(struct rt *rt, const char *key, rt_time deadline)
+RT_CHECKED RT_BLOCKS static inline enum rt_error rt_store_remove(struct rt *rt, const char *key,
+                                                                 rt_time deadline)
 {
     return rt->store->remove(rt, key, deadline);
 }
 /* The first key with `prefix` that sorts after `after` ("" for the first of all). NOT_FOUND past the last. */
-RT_CHECKED static inline enum rt_error rt_store_next(struct rt *rt, const char *prefix, const char *after, char *key,
+RT_CHECKED static inline enum rt_error rt_store_next(struct rt *rt, const char *prefix,
+                                                     const char *after, char *key,
                                                      uint32_t capacity)
 {
     return rt->store->next(rt, prefix, after, key, capacity);
@@ -505,7 +539,8 @@ static inline bool rt_page_is_zero(struct rt *rt, struct rt_page page)
     return rt->pages->is_zero(rt, page);
 }
 /* Copies a part of the page out. */
-static inline void rt_page_bytes(struct rt *rt, struct rt_page page, uint32_t offset, uint32_t length, void *out)
+static inline void rt_page_bytes(struct rt *rt, struct rt_page page, uint32_t offset,
+                                 uint32_t length, void *out)
 {
     rt->pages->bytes(rt, page, offset, length, out);
 }
@@ -519,8 +554,8 @@ static inline bool rt_page_equal(struct rt *rt, struct rt_page a, struct rt_page
 }
 /* One page from slices of 4,096 bytes in all: the very page where they are one whole page, else a new one. The caller
  * owns the reference. INVALID (another length), NO_MEMORY. */
-RT_CHECKED static inline enum rt_error rt_page_make(struct rt *rt, const struct rt_slice *slices, uint32_t count,
-                                                    struct rt_page *out)
+RT_CHECKED static inline enum rt_error rt_page_make(struct rt *rt, const struct rt_slice *slices,
+                                                    uint32_t count, struct rt_page *out)
 {
     return rt->pages->make(rt, slices, count, out);
 }
@@ -529,7 +564,8 @@ static inline uint32_t rt_crc32c(struct rt *rt, uint32_t crc, const void *bytes,
 {
     return rt->pages->crc32c(rt, crc, bytes, length);
 }
-static inline uint32_t rt_crc32c_concat(struct rt *rt, uint32_t crc_a, uint32_t crc_b, uint64_t length_b)
+static inline uint32_t rt_crc32c_concat(struct rt *rt, uint32_t crc_a, uint32_t crc_b,
+                                        uint64_t length_b)
 {
     return rt->pages->crc32c_concat(rt, crc_a, crc_b, length_b);
 }
@@ -538,7 +574,8 @@ static inline uint32_t rt_crc32c_concat(struct rt *rt, uint32_t crc_a, uint32_t 
 
 /* Builds an EMPTY VM from configuration bytes and reserves its memory. NO_MEMORY, IN_USE (a VM of that name is here), INVALID; then
  * `why` is a sentence (borrowed, constant). */
-RT_CHECKED static inline enum rt_error rt_vm_create(struct rt *rt, const void *config, uint32_t length, struct rt_vm **out,
+RT_CHECKED static inline enum rt_error rt_vm_create(struct rt *rt, const void *config,
+                                                    uint32_t length, struct rt_vm **out,
                                                     const char **why)
 {
     return rt->vms->create(rt, config, length, out, why);
@@ -549,7 +586,8 @@ static inline void rt_vm_destroy(struct rt *rt, struct rt_vm *vm)
     rt->vms->destroy(rt, vm);
 }
 /* The VM of that name on this node. NOT_FOUND. */
-RT_CHECKED static inline enum rt_error rt_vm_find(struct rt *rt, const char *name, struct rt_vm **out)
+RT_CHECKED static inline enum rt_error rt_vm_find(struct rt *rt, const char *name,
+                                                  struct rt_vm **out)
 {
     return rt->vms->find(rt, name, out);
 }
@@ -558,7 +596,8 @@ static inline void rt_vm_info(struct rt *rt, struct rt_vm *vm, struct rt_vm_info
     rt->vms->info(rt, vm, out);
 }
 /* Its configuration as rt_vm_create takes it; rt_free it. NO_MEMORY. */
-RT_CHECKED static inline enum rt_error rt_vm_config(struct rt *rt, struct rt_vm *vm, void **bytes, uint32_t *length)
+RT_CHECKED static inline enum rt_error rt_vm_config(struct rt *rt, struct rt_vm *vm, void **bytes,
+                                                    uint32_t *length)
 {
     return rt->vms->config(rt, vm, bytes, length);
 }
@@ -573,12 +612,14 @@ RT_CHECKED static inline enum rt_error rt_vm_resume(struct rt *rt, struct rt_vm 
     return rt->vms->resume(rt, vm);
 }
 /* Processor and device state of a PAUSED VM, all but RAM, as versioned bytes; rt_free them. WRONG_STATE, NO_MEMORY. */
-RT_CHECKED static inline enum rt_error rt_vm_state_save(struct rt *rt, struct rt_vm *vm, void **bytes, uint32_t *length)
+RT_CHECKED static inline enum rt_error rt_vm_state_save(struct rt *rt, struct rt_vm *vm,
+                                                        void **bytes, uint32_t *length)
 {
     return rt->vms->state_save(rt, vm, bytes, length);
 }
 /* Into an EMPTY VM. INVALID where the bytes are not such a state: then the VM is EMPTY without state. */
-RT_CHECKED static inline enum rt_error rt_vm_state_load(struct rt *rt, struct rt_vm *vm, const void *bytes, uint32_t length)
+RT_CHECKED static inline enum rt_error rt_vm_state_load(struct rt *rt, struct rt_vm *vm,
+                                                        const void *bytes, uint32_t length)
 {
     return rt->vms->state_load(rt, vm, bytes, length);
 }
@@ -593,7 +634,8 @@ static inline void rt_vm_log_stop(struct rt *rt, struct rt_vm *vm)
 }
 /* ORs a bit for each page written since the last harvest (R5) into `bitmap` (pages/64 words, rounded up), clears the log, and returns
  * through `pages` how many bits the log had. WRONG_STATE where logging is off. */
-RT_CHECKED static inline enum rt_error rt_vm_harvest(struct rt *rt, struct rt_vm *vm, uint64_t *bitmap, uint64_t *pages)
+RT_CHECKED static inline enum rt_error rt_vm_harvest(struct rt *rt, struct rt_vm *vm,
+                                                     uint64_t *bitmap, uint64_t *pages)
 {
     return rt->vms->harvest(rt, vm, bitmap, pages);
 }
@@ -603,21 +645,27 @@ static inline struct rt_page rt_vm_page_get(struct rt *rt, struct rt_vm *vm, uin
     return rt->vms->page_get(rt, vm, index);
 }
 /* Stores a page into an EMPTY VM's memory; takes its own reference. INVALID (beyond memory), WRONG_STATE. */
-RT_CHECKED static inline enum rt_error rt_vm_page_put(struct rt *rt, struct rt_vm *vm, uint64_t index, struct rt_page page)
+RT_CHECKED static inline enum rt_error rt_vm_page_put(struct rt *rt, struct rt_vm *vm,
+                                                      uint64_t index, struct rt_page page)
 {
     return rt->vms->page_put(rt, vm, index, page);
 }
 /* Gives up, or takes over, the VM's disks. TIMED_OUT, DENIED, MEDIUM, CANCELLED. A VM without disks: RT_OK. */
-RT_CHECKED RT_BLOCKS static inline enum rt_error rt_vm_disks_release(struct rt *rt, struct rt_vm *vm, rt_time deadline)
+RT_CHECKED RT_BLOCKS static inline enum rt_error rt_vm_disks_release(struct rt *rt,
+                                                                     struct rt_vm *vm,
+                                                                     rt_time deadline)
 {
     return rt->vms->disks_release(rt, vm, deadline);
 }
-RT_CHECKED RT_BLOCKS static inline enum rt_error rt_vm_disks_acquire(struct rt *rt, struct rt_vm *vm, rt_time deadline)
+RT_CHECKED RT_BLOCKS static inline enum rt_error rt_vm_disks_acquire(struct rt *rt,
+                                                                     struct rt_vm *vm,
+                                                                     rt_time deadline)
 {
     return rt->vms->disks_acquire(rt, vm, deadline);
 }
 /* Announces the VM's addresses on its networks: `count` gratuitous ARPs, `spacing_ns` apart. */
-static inline void rt_vm_announce(struct rt *rt, struct rt_vm *vm, uint32_t count, rt_time spacing_ns)
+static inline void rt_vm_announce(struct rt *rt, struct rt_vm *vm, uint32_t count,
+                                  rt_time spacing_ns)
 {
     rt->vms->announce(rt, vm, count, spacing_ns);
 }
