@@ -79,6 +79,9 @@ struct migration_incoming *migration_incoming_find(struct migration_service *ser
 /* Asks the source about an entry that is PREPARED (H3) or OWNED until it is settled. */
 RT_BLOCKS void migration_target_ask(struct rt *rt, struct migration_service *service, uint64_t id);
 
+/* The same as the body of a task, for an entry just recovered. */
+RT_BLOCKS void migration_target_ask_run(struct rt *rt, void *incoming);
+
 /* Tries the peer's addresses in turn, each for MIGRATION_CONNECT_NS. */
 RT_CHECKED RT_BLOCKS enum rt_error migration_connect(struct rt *rt,
                                                      const struct migration_peer *peer,

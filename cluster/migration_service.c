@@ -171,13 +171,30 @@ static void recover_given(struct rt *rt, struct migration_service *service,
     rt_detach(rt, task);
 }
 
-/* The VM of PREPARED or OWNED was in this node's memory and is gone with it (H4). */
-RT_BLOCKS static void recover_lost(struct rt *rt, const struct migration_entry *entry)
+/* PREPARED was in this node's memory and is gone with it (H4). */
+RT_BLOCKS static void recover_prepared(struct rt *rt, const struct migration_entry *entry)
 {
     if (migration_journal_remove(rt, entry->id) == RT_OK) {
-        migration_record_handover(rt, entry->request, entry->id,
-                                  entry->stage == MIGRATION_STAGE_PREPARED ? "discarded"
-                                                                           : "lost with its host");
+        migration_record_handover(rt, entry->request, entry->id, "discarded");
+    }
+}
+
+/* The VM ran here and is lost with its host. The entry stays until the source has heard DONE: "discarded" would make it resume a copy
+ * that the world has moved on from. */
+static void recover_owned(struct rt *rt, struct migration_service *service, const struct migration_entry *entry)
+{
+    struct migration_incoming *incoming = rt_alloc(rt, sizeof *incoming);
+    struct rt_task *task = NULL;
+    if (incoming == NULL) {
+        return;
+    }
+    incoming->service = service;
+    incoming->entry = *entry;
+    incoming->state = MIGRATION_INCOMING_OWNED;
+    incoming->next = service->incoming;
+    service->incoming = incoming;
+    if (rt_spawn(rt, "migration-ask", migration_target_ask_run, incoming, &task) == RT_OK) {
+        rt_detach(rt, task);
     }
 }
 
@@ -191,8 +208,10 @@ RT_BLOCKS static void recover(struct rt *rt, void *context)
         after = entry.id;
         if (entry.stage == MIGRATION_STAGE_GIVEN) {
             recover_given(rt, service, &entry);
+        } else if (entry.stage == MIGRATION_STAGE_OWNED) {
+            recover_owned(rt, service, &entry);
         } else {
-            recover_lost(rt, &entry);
+            recover_prepared(rt, &entry);
         }
     }
     listen_for_peers(rt, service);

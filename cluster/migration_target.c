@@ -421,3 +421,9 @@ void migration_target_ask(struct rt *rt, struct migration_service *service, uint
         incoming = migration_incoming_find(service, id);
     }
 }
+
+void migration_target_ask_run(struct rt *rt, void *context)
+{
+    const struct migration_incoming *incoming = context;
+    migration_target_ask(rt, incoming->service, incoming->entry.id);
+}
