@@ -12,6 +12,7 @@
 #define ORRERY_SIM_RT_SIDE_H
 
 #include "rt/rt.h"
+#include "sim/page.h"
 #include "sim/recorder.h"
 #include "sim/task.h"
 
