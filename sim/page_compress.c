@@ -17,7 +17,7 @@ struct parse {
     uint32_t
         literals[256 + WIDTHS]; /* bytes, then widths of lengths: one alphabet, as in deflate */
     uint32_t distances[WIDTHS];
-    uint32_t fixed_bits; /* with the fixed codes of RFC 1951 section 3.2.6 */
+    uint32_t fixed_bits; /* of all matches, with the fixed codes of RFC 1951 section 3.2.6 */
     uint32_t extra_bits;
 };
 
@@ -55,12 +55,6 @@ static uint32_t load_4(const uint8_t *in)
     return (uint32_t)in[0] | (uint32_t)in[1] << 8 | (uint32_t)in[2] << 16 | (uint32_t)in[3] << 24;
 }
 
-static void count_literal(struct parse *parse, uint8_t byte)
-{
-    parse->literals[byte]++;
-    parse->fixed_bits += byte < 144 ? 8 : 9;
-}
-
 static void count_match(struct parse *parse, uint32_t length, uint32_t distance)
 {
     uint32_t length_width = width(length - MATCH_BYTES_MIN + 1);
@@ -86,7 +80,7 @@ static void parse_greedily(struct parse *parse, const uint8_t *bytes, uint32_t l
         uint32_t before = last[hash];
         last[hash] = (uint16_t)(at + 1);
         if (before == 0 || load_4(bytes + before - 1) != four) {
-            count_literal(parse, bytes[at++]);
+            parse->literals[bytes[at++]]++;
             continue;
         }
         uint32_t from = before - 1;
@@ -99,7 +93,7 @@ static void parse_greedily(struct parse *parse, const uint8_t *bytes, uint32_t l
         at += same;
     }
     for (; at < length; at++) {
-        count_literal(parse, bytes[at]);
+        parse->literals[bytes[at]]++;
     }
 }
 
@@ -111,7 +105,11 @@ uint32_t page_compress_estimate(const uint8_t *bytes, uint32_t length)
     parse_greedily(&parse, bytes, length);
     uint64_t bits = entropy_bits(parse.literals, 256 + WIDTHS) +
                     entropy_bits(parse.distances, WIDTHS) + parse.extra_bits;
-    bits = bits < parse.fixed_bits ? bits : parse.fixed_bits;
+    uint64_t fixed_bits = parse.fixed_bits;
+    for (uint32_t byte = 0; byte < 256; byte++) {
+        fixed_bits += (uint64_t)parse.literals[byte] * (byte < 144 ? 8 : 9);
+    }
+    bits = bits < fixed_bits ? bits : fixed_bits;
     uint64_t coded = (bits + 10 + 7) / 8; /* block header and end-of-block code */
     uint64_t stored = STORED_BYTES + length;
     return (uint32_t)(WRAPPER_BYTES + (coded < stored ? coded : stored));

@@ -64,9 +64,14 @@ void page_pattern_lines(const struct page_pattern *pattern, struct page page, ui
     for (uint32_t line = first; line < first + count; line++, to += PAGE_PATTERN_LINE_BYTES) {
         const uint64_t *constants = &pattern->constants[line * LINE_WORDS];
         uint64_t words[LINE_WORDS];
-        bool noise = line_is_noise(page_class, line);
-        for (uint32_t j = 0; j < LINE_WORDS; j++) {
-            words[j] = little_endian(noise ? rotate_left(y[j], line) ^ constants[j] : page.v);
+        if (line_is_noise(page_class, line)) {
+            for (uint32_t j = 0; j < LINE_WORDS; j++) {
+                words[j] = little_endian(rotate_left(y[j], line) ^ constants[j]);
+            }
+        } else {
+            for (uint32_t j = 0; j < LINE_WORDS; j++) {
+                words[j] = little_endian(page.v);
+            }
         }
         memcpy(to, words, sizeof words);
     }
