@@ -299,6 +299,15 @@ Test(page, literals_of_any_length)
         cr_assert_eq(page_pool_live(pool), COUNT(lengths) - i - 1);
     }
     cr_assert_eq(page_pool_bytes(pool), 0);
+    /* Memory that was given back is used again, the newest first. */
+    for (size_t i = 0; i < COUNT(lengths); i++) {
+        pages[0] = page_literal(pool, bytes, lengths[i]);
+        const uint8_t *before = page_literal_bytes(pool, pages[0]);
+        page_unref(pool, pages[0]);
+        pages[0] = page_literal(pool, bytes, lengths[i]);
+        cr_assert_eq(page_literal_bytes(pool, pages[0]), before, "%u bytes", lengths[i]);
+        page_unref(pool, pages[0]);
+    }
     page_pool_check(pool);
     page_pool_close(pool);
 }

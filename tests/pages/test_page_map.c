@@ -307,6 +307,15 @@ Test(page_map, copying_in_order_leaves_no_array)
         cr_assert(page_map_compact(&target, 0), "page %llu", (unsigned long long)places[i]);
         cr_assert_eq(target.arrays, 0);
     }
+    /* A range that covers what differs puts it right, too. */
+    page_map_put(&target, 300, page_literal(pool, other, PAGE_BYTES));
+    page_map_fill(&target, 298, 5, PAGE_RANDOM, page_pattern_number(page_map_get(&target, 298)));
+    cr_assert_eq(target.arrays, 0, "fill leaves a run");
+    page_map_clear(&target, 0, PAGE_MAP_REGION_PAGES);
+    page_map_put(&target, 300, page_literal(pool, other, PAGE_BYTES));
+    cr_assert_eq(target.arrays, 1);
+    page_map_clear(&target, 298, 5);
+    cr_assert_eq(target.arrays, 0, "clear leaves a run");
     page_map_close(&source);
     page_map_close(&target);
     cr_assert_eq(page_pool_live(pool), 0);
