@@ -111,20 +111,20 @@ help:                                       ## this list
 ## tests, one kind at a time
 # A folder of tests/ that holds test_*.c is a Criterion suite.
 define SUITE_RULE
-$B/tests/$(1): $$(patsubst %.c,$B/%.o,$$(wildcard tests/$(1)/*.c)) $B/liborrery.a $B/names.stamp
+$B/suites/$(1): $$(patsubst %.c,$B/%.o,$$(wildcard tests/$(1)/*.c)) $B/liborrery.a $B/names.stamp
 	@mkdir -p $$(@D)
 	$$(call say,LINK)
 	$$Q$$(CC) $$(CFLAGS) -o $$@ $$(filter %.o,$$^) $B/liborrery.a $$(LDFLAGS) -lcriterion $$(LIBS)
 endef
 $(foreach suite,$(SUITES),$(eval $(call SUITE_RULE,$(suite))))
 
-check-%: $B/tests/%                         ## one suite: make check-sim
+check-%: $B/suites/%                        ## one suite: make check-sim
 	$<
-suites: $(SUITES:%=$B/tests/%)              ## build all suites, run none
+suites: $(SUITES:%=$B/suites/%)             ## build all suites, run none
 list-suites:
 	@echo $(SUITES)
 unit: suites                                ## all suites, in this build only
-	@set -e; for suite in $(SUITES); do $B/tests/$$suite; done
+	@set -e; for suite in $(SUITES); do $B/suites/$$suite; done
 check-includes:                             ## who includes whom (scripts/include-rules.txt)
 	@scripts/check-includes.sh
 check-walls: all                            ## what node software calls and keeps, and what the program is linked with

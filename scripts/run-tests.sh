@@ -134,7 +134,7 @@ printf '%-44s %7s %7s %7s %12s\n' step passed failed skipped 'CPU s'
 
 build_step "build gcc -O2" variant_make gcc 2 0 all suites || finish
 for suite in $suites; do
-    suite_step "suite $suite" "build/tests/$suite"
+    suite_step "suite $suite" "build/suites/$suite"
 done
 shopt -s nullglob
 for script in tests/scripts/*.sh; do
@@ -144,7 +144,7 @@ counting_step "docs are current" scripts/docs.sh check
 
 if build_step "build clang -O2, sanitizers" variant_make clang 2 1 all suites; then
     for suite in $suites; do
-        suite_step "suite $suite, sanitizers" "build/san/tests/$suite"
+        suite_step "suite $suite, sanitizers" "$(variant_directory clang 2 1)/suites/$suite"
     done
 fi
 counting_step "covering array" scripts/matrix.sh

@@ -11,7 +11,6 @@ unset MAKEFLAGS MAKELEVEL MFLAGS
 variant_directory() { # CC O SAN
     case $1-$2-$3 in
     gcc-2-0) echo build ;;
-    clang-2-1) echo build/san ;;
     *-0) echo "build/$1-O$2" ;;
     *-1) echo "build/$1-O$2-san" ;;
     esac
