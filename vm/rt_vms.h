@@ -16,5 +16,6 @@ extern const struct vm_costs vm_costs_default;
 
 /* Gives the node this host's VMs. Both are borrowed. */
 void rt_vms_attach(struct rt_side *side, struct vm_host *host, const struct vm_costs *costs);
+void rt_vms_detach(struct rt_side *side);
 
 #endif

@@ -58,6 +58,7 @@ struct vm_host {
     enum dirty_log_mechanism dirty_log;
     struct ether_switch **switches; /* by network number; NULL where the host has no NIC on it */
     uint32_t switch_count;
+    struct vm_instance *last; /* asked for last; NULL after any was destroyed */
 };
 
 enum vm_instance_state { VM_EMPTY, VM_LOADED, VM_RUNNING, VM_PAUSED_STATE };
@@ -90,6 +91,8 @@ SIM_CHECKED enum vm_error vm_instance_create(struct vm_host *host, const struct 
                                              struct vm_instance **out);
 void vm_instance_destroy(struct vm_instance *instance);
 struct vm_instance *vm_host_find(struct vm_host *host, const char *name); /* or NULL */
+/* The instance of that number, if it is on this host; or NULL. O(1) for the one asked for last. */
+struct vm_instance *vm_host_instance(struct vm_host *host, uint32_t number);
 
 /* EMPTY to RUNNING, with initial memory. */
 SIM_CHECKED enum vm_error vm_instance_boot(struct vm_instance *instance);
