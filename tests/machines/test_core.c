@@ -294,10 +294,9 @@ static void plan_draw(struct plan *plan, uint64_t seed, bool with_freezes)
 {
     struct chance chance = chance_key(seed, "test.core", "plan");
     uint64_t ordinal = 0;
-    *plan = (struct plan){
-        .cores = 1 + (uint32_t)chance_below(chance, ordinal++, 4),
-        .users = 1 + (uint32_t)chance_below(chance, ordinal++, USERS_MAX),
-    };
+    *plan = (struct plan){.cores = 1};
+    plan->cores += (uint32_t)chance_below(chance, ordinal++, 4);
+    plan->users = 1 + (uint32_t)chance_below(chance, ordinal++, USERS_MAX);
     for (uint32_t index = 0; index < plan->users; index++) {
         plan->user[index].start_ns = 1 + (sim_time)chance_below(chance, ordinal++, 8 * SIM_MS);
         plan->user[index].demands = 1 + (uint32_t)chance_below(chance, ordinal++, DEMANDS_MAX);
