@@ -19,9 +19,11 @@
 #include "testbed/arena.h"
 #include "testbed/diagnostics.h"
 
-#define YAML_TREE_BYTES_MAX (4u << 20)
-#define YAML_TREE_NODES_MAX 200000u
-#define YAML_TREE_DEPTH_MAX 64u
+#define YAML_TREE_BYTES_MAX   (4u << 20)
+#define YAML_TREE_NODES_MAX   200000u
+#define YAML_TREE_DEPTH_MAX   64u
+#define YAML_TREE_KEYS_MAX    10000u /* of one map: looking for a duplicate is linear */
+#define YAML_TREE_ANCHORS_MAX 1000u  /* of one text */
 
 enum yaml_kind { YAML_NODE_SCALAR, YAML_NODE_SEQUENCE, YAML_NODE_MAPPING };
 enum yaml_style { YAML_STYLE_PLAIN, YAML_STYLE_QUOTED, YAML_STYLE_BLOCK };
