@@ -21,6 +21,8 @@ struct ether_switch *ether_switch_new(struct net *net, uint32_t origin, uint32_t
 void ether_switch_free(struct ether_switch *ether_switch);
 /* A new port; frames for it go to `out`. Returns its number, or SIM_NONE when all are taken. */
 uint32_t ether_switch_add_port(struct ether_switch *ether_switch, struct frame_sink out);
+/* Frames for the port go to `out` from now on. */
+void ether_switch_set_out(struct ether_switch *ether_switch, uint32_t port, struct frame_sink out);
 /* Takes the port away and forgets its addresses; its number may be given out again. */
 void ether_switch_remove_port(struct ether_switch *ether_switch, uint32_t port);
 /* Where frames enter by this port. Valid until the port is removed. */

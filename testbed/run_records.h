@@ -7,16 +7,16 @@
 #include "sim/recorder.h"
 
 enum run_record {
-    RUN_MACHINE,       /* a machine's power or motion changed {incarnation}; text: on, off, frozen, thawed */
+    RUN_MACHINE, /* a machine's power or motion changed {incarnation}; text: on, off, frozen, thawed */
     RUN_ACTION_STARTS, /* an item of the timeline fired {number}; text: the action's word */
     RUN_ACTION_ENDS,   /* it is over {number}; text: how */
     RUN_FAULT_STARTS,  /* {kind, value}; text: its target and what it does */
     RUN_FAULT_STOPS,   /* {kind}; text: its target */
-    RUN_LINK_TOTALS,   /* at the end, one direction {frames, bytes, lost, queue_peak, busy, sound} */
-    RUN_VM_TOTALS,     /* at the end, or as an instance goes {stores, lost, faults, splits, served} */
-    RUN_NODE_TOTALS,   /* at the end {busy, ledger, streams, pages_held, migrations} */
-    RUN_LEAKS,         /* at the end: what should be 0 {frames, literals, fibers, timers} */
-    RUN_ENDS,          /* the last record {events}; text: why */
+    RUN_LINK_TOTALS, /* at the end, one direction {frames, bytes, lost, queue_peak, busy, sound} */
+    RUN_VM_TOTALS,   /* at the end, or as an instance goes {stores, lost, faults, splits, served} */
+    RUN_NODE_TOTALS, /* at the end {busy, ledger, streams, pages_held, migrations} */
+    RUN_LEAKS,       /* at the end: what should be 0 {frames, literals, fibers, timers} */
+    RUN_ENDS,        /* the last record {events}; text: why */
     RUN_RECORDS
 };
 extern const struct record_kind run_record_kinds[RUN_RECORDS];

@@ -25,8 +25,8 @@
 
 /* A wire between a NIC and its switch or the other NIC. */
 struct world_link {
-    struct link *from;   /* what the NIC sends: "node1/lan>" */
-    struct link *to;     /* towards the NIC: "node1/lan<"; on a cable the other NIC's `from` */
+    struct link *from; /* what the NIC sends: "node1/lan>" */
+    struct link *to;   /* towards the NIC: "node1/lan<"; on a cable the other NIC's `from` */
     struct nic *nic;
     struct ether_switch *virtual_switch; /* of the node on this network, or NULL */
     uint32_t switch_port;
@@ -43,8 +43,8 @@ struct world_machine {
     struct tcp_layer *tcp;
     struct world_link **links; /* by position in the machine's nics */
     uint32_t link_count;
-    struct ip4 *addresses;     /* the same */
-    const uint32_t *networks;  /* the same */
+    struct ip4 *addresses;    /* the same */
+    const uint32_t *networks; /* the same */
     bool frozen;
     /* nodes only */
     const struct scenario_node *node;
@@ -74,15 +74,15 @@ struct world {
     uint32_t migration_record_base; /* of migration_record_kinds */
     uint32_t control_origin;        /* "(timeline)" */
     struct world_network *networks;
-    struct world_link *links;       /* as scenario->links */
+    struct world_link *links; /* as scenario->links */
     struct world_machine *nodes, *clients;
     struct vm_world vms;
     struct vm_spec *vm_specs;
     struct guest_load *loads;
     struct guest_service *services;
-    struct page_trace **traces;     /* by VM; NULL for none */
-    struct tcp_profile *profiles;   /* nodes, clients, VMs */
-    uint32_t *action_origins;       /* by item of the timeline */
+    struct page_trace **traces;   /* by VM; NULL for none */
+    struct tcp_profile *profiles; /* nodes, clients, VMs */
+    uint32_t *action_origins;     /* by item of the timeline */
 };
 
 /* Traces that the scenario names, read before the run: by VM, NULL for none. Borrowed for the life of the world. */
@@ -94,13 +94,16 @@ struct world_inputs {
 struct world *world_new(const struct scenario *scenario, const struct world_inputs *inputs);
 /* Powers on all machines and boots all VMs, at time 0. */
 void world_power_on(struct world *world);
+/* Builds an instance of a VM on a node and boots it; false where the node is off or refuses. */
+bool world_boot_vm(struct world *world, uint32_t vm, uint32_t node);
 /* Writes the totals that stand at the end of a recording. */
 void world_record_totals(struct world *world);
 /* Takes everything down but kernel, recorder and pools, and records RUN_LEAKS. */
 void world_take_down(struct world *world);
 void world_close(struct world *world);
 
-struct world_machine *world_machine(struct world *world, struct scenario_part part); /* node or client */
+struct world_machine *world_machine(struct world *world,
+                                    struct scenario_part part); /* node or client */
 /* The stack of a node, client or VM now, or NULL. */
 struct ip_stack *world_stack(struct world *world, struct scenario_part part);
 /* Whose clock paces what a part does: of a VM without an instance, NULL. */
@@ -111,10 +114,11 @@ struct ip4 world_address(const struct world *world, struct scenario_part part, u
 void world_set_power(struct world *world, struct scenario_part part, bool on);
 void world_set_frozen(struct world *world, struct scenario_part part, bool frozen);
 /* What node software is told of a node: its name, and its addresses on those networks, in order. */
-void world_migration_peer(const struct world *world, uint32_t node, const struct scenario_indices *networks,
-                          uint32_t other, struct migration_peer *out);
-static inline uint64_t world_say(struct world *world, enum run_record kind, uint32_t origin, uint64_t cause,
-                                 const int64_t *values, const char *text)
+void world_migration_peer(const struct world *world, uint32_t node,
+                          const struct scenario_indices *networks, uint32_t other,
+                          struct migration_peer *out);
+static inline uint64_t world_say(struct world *world, enum run_record kind, uint32_t origin,
+                                 uint64_t cause, const int64_t *values, const char *text)
 {
     return recorder_record(world->recorder, world->record_base + kind, origin, cause, values, text);
 }
