@@ -85,6 +85,13 @@ uint32_t ether_switch_add_port(struct ether_switch *ether_switch, struct frame_s
     return SIM_NONE;
 }
 
+void ether_switch_set_out(struct ether_switch *ether_switch, uint32_t port, struct frame_sink out)
+{
+    SIM_ASSERT(port < ether_switch->ports_max);
+    SIM_ASSERT(ether_switch->ports[port].used);
+    ether_switch->ports[port].out = out;
+}
+
 /* ---- the table: chains by hash, and one list in the order of use ----------------------------- */
 
 static uint32_t switch_bucket(struct mac mac)
