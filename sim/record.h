@@ -31,9 +31,8 @@ struct record_field {
 };
 
 struct record_kind {
-    const char *name; /* "migration.round" */
-    const char
-        *meaning; /* one sentence for docs/formats.md and for the events list of the window */
+    const char *name;    /* "migration.round" */
+    const char *meaning; /* one sentence, for the reference and for lists of events */
     struct record_field fields[RECORD_VALUES_MAX];
     const char *text; /* what the text is, NULL where there is none */
     bool detail; /* not hashed, takes no id, and is written only where asked for (page states) */
