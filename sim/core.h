@@ -39,16 +39,17 @@ enum core_user_state { CORE_USER_IDLE, CORE_USER_QUEUED, CORE_USER_ON_CORE };
 /* In its owner's structure; all fields are core.c's. */
 struct core_user {
     struct core_set *cores;
-    sim_callback *done;  /* called when `demand` is served */
+    sim_callback *done; /* called when `demand` is served */
     void *context;
-    sim_time demand;     /* processor time still to be served, as of `since` */
-    sim_time since;      /* on a core since then, global */
-    sim_time turn_used;  /* what had passed of its turn at `since` */
+    sim_time demand;    /* processor time still to be served, as of `since` */
+    sim_time since;     /* on a core since then, global */
+    sim_time turn_used; /* what had passed of its turn at `since` */
     uint32_t event;
-    uint8_t state;       /* enum core_user_state */
+    uint8_t state; /* enum core_user_state */
     struct core_user *previous, *next;
 };
-void core_user_init(struct core_user *user, struct core_set *cores, sim_callback *done, void *context);
+void core_user_init(struct core_user *user, struct core_set *cores, sim_callback *done,
+                    void *context);
 void core_user_close(struct core_user *user);
 /* Asks for `cpu_ns` >= 0 of a core; `done` is called when it was served, in an event of the machine's origin, and may ask again. One
  * demand at a time, of a machine that is on. */

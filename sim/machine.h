@@ -65,23 +65,25 @@ void machine_free(struct machine *machine);
 void machine_watch(struct machine *machine, machine_watcher *watcher, void *context);
 void machine_unwatch(struct machine *machine, machine_watcher *watcher, void *context);
 
-void machine_power_on(struct machine *machine);  /* off, and the parent (if any) on */
-void machine_crash(struct machine *machine);     /* on -> off, children first */
-void machine_reboot(struct machine *machine);    /* crash, power_on in one event; children stay off */
-void machine_freeze(struct machine *machine);    /* counts: as many thaws as freezes */
+void machine_power_on(struct machine *machine); /* off, and the parent (if any) on */
+void machine_crash(struct machine *machine);    /* on -> off, children first */
+void machine_reboot(struct machine *machine); /* crash, power_on in one event; children stay off */
+void machine_freeze(struct machine *machine); /* counts: as many thaws as freezes */
 void machine_thaw(struct machine *machine);
-void machine_pause(struct machine *machine);     /* counts as well */
+void machine_pause(struct machine *machine); /* counts as well */
 void machine_resume(struct machine *machine);
-void machine_set_drift(struct machine *machine, int32_t drift_ppb); /* stays over reboots */
-void machine_step_wall_clock(struct machine *machine, sim_time by_ns); /* off: the offset it will start with */
+/* The rate stays over reboots. Of a machine that is off, a step changes the offset that it will start with. */
+void machine_set_drift(struct machine *machine, int32_t drift_ppb);
+void machine_step_wall_clock(struct machine *machine, sim_time by_ns);
 /* Sets the local monotonic clock forward (A3), of a machine that is on and has no armed timers: what vm_state_load does. The wall
  * clock is left as it is. */
 void machine_set_monotonic(struct machine *machine, sim_time local_now);
 
 bool machine_is_on(const struct machine *machine);
 bool machine_runs(const struct machine *machine);
-bool machine_is_paused(const struct machine *machine); /* itself, whatever its parent does */
-bool machine_is_frozen(const struct machine *machine); /* likewise */
+/* Itself, whatever its parent does. */
+bool machine_is_paused(const struct machine *machine);
+bool machine_is_frozen(const struct machine *machine);
 uint64_t machine_incarnation(const struct machine *machine); /* 0 before the first power_on */
 struct sim *machine_sim(const struct machine *machine);
 uint32_t machine_origin(const struct machine *machine);
@@ -105,12 +107,13 @@ struct machine_timer {
     struct machine *machine;
     sim_callback *callback;
     void *context;
-    sim_time deadline;      /* local monotonic; SIM_NEVER when disarmed */
-    uint64_t sequence;      /* order of arming, for A4 */
+    sim_time deadline; /* local monotonic; SIM_NEVER when disarmed */
+    uint64_t sequence; /* order of arming, for A4 */
     uint32_t event;
     struct machine_timer *previous, *next; /* armed timers of the machine */
 };
-void machine_timer_init(struct machine_timer *timer, struct machine *machine, sim_callback *callback, void *context);
+void machine_timer_init(struct machine_timer *timer, struct machine *machine,
+                        sim_callback *callback, void *context);
 void machine_timer_close(struct machine_timer *timer);
 /* Arms or re-arms for local monotonic time `deadline` (in the past: as soon as the machine runs, in the next wave); SIM_NEVER
  * disarms. The machine is on. */
@@ -131,6 +134,7 @@ void *machine_alloc(struct machine *machine, size_t bytes);
 /* Gives back what machine_alloc of this machine's present incarnation returned; NULL is left as it is. */
 void machine_free_memory(struct machine *machine, void *memory);
 size_t machine_ledger_bytes(const struct machine *machine); /* as asked for, without overhead */
-void machine_set_ledger_limit(struct machine *machine, size_t bytes); /* none at first; what stands may exceed a new one */
+/* There is none at first. What stands already may exceed it. */
+void machine_set_ledger_limit(struct machine *machine, size_t bytes);
 
 #endif

@@ -60,7 +60,8 @@ void task_on_kill(struct task *task, void (*hook)(void *context), void *context)
 void task_off_kill(struct task *task, void (*hook)(void *context), void *context);
 
 /* Starts body(context) in the next wave. NULL where there is no stack for it or the machine is off. */
-struct task *task_spawn(struct task_host *host, const char *name, void (*body)(void *context), void *context);
+struct task *task_spawn(struct task_host *host, const char *name, void (*body)(void *context),
+                        void *context);
 /* Ends the wait it is in, and all that follow; what it pays for goes on. Of a task that ended: nothing. */
 void task_cancel(struct task *task);
 bool task_cancelled(const struct task *task);

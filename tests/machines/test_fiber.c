@@ -100,7 +100,7 @@ static void address_body(void *context)
 {
     unsigned char here[64];
     memset(here, 1, sizeof here);
-    *(uintptr_t *)context = (uintptr_t)&here[0];
+    *(uintptr_t *)context = (uintptr_t)__builtin_frame_address(0);
     fiber_yield();
     memset(here, 2, sizeof here);
     fiber_yield();
@@ -130,7 +130,7 @@ static void freeing_body(void *context)
 /* F2, F3: the stack freed last is used first; a fiber may be freed fresh, suspended at any depth, or done, also by another one. */
 Test(fiber, stacks_are_reused_wherever_their_fiber_stood)
 {
-    struct fiber_pool *pool = fiber_pool_new(65536);
+    struct fiber_pool *pool = fiber_pool_new(262144);
     uintptr_t first = 0, second = 0, third = 0;
     struct fiber *a = fiber_new(pool, address_body, &first);
     struct fiber *b = fiber_new(pool, address_body, &second);
