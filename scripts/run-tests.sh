@@ -53,7 +53,7 @@ count_step() { # NAME PASSED FAILED SKIPPED
     print_row "$1" "$ok" "$bad" "$4"
     grep -a '^SKIP' "$log" | sed 's/^/    /'
     if [[ $bad -gt 0 ]]; then
-        grep -aE '^FAIL|^\[(----|FAIL)\]|(error|Error|ERROR)[: ]|runtime error' "$log" | head -n 40 | sed 's/^/    /'
+        grep -aE '^FAIL|^\[(----|FAIL)\]|(error|Error|ERROR)[: ]|runtime error' "$log" | head -n 15 | cut -c 1-300 | sed 's/^/    /'
         echo "    (all of it: $log)"
     fi
 }
