@@ -148,6 +148,7 @@ if build_step "build clang -O2, sanitizers" variant_make clang 2 1 all suites; t
     done
 fi
 counting_step "covering array" scripts/matrix.sh
+counting_step "planted bugs are found" scripts/plants.sh
 counting_step "large goldens" scripts/golden.sh large
 counting_step "memcheck" scripts/golden.sh memcheck
 # shellcheck disable=SC2086 # one argument for each name
