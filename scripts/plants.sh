@@ -57,7 +57,7 @@ while read -r plant file oracles; do
     fi
 done <"$table"
 while read -r plant; do
-    grep -q "^$plant[[:space:]]" "$table" || wrong "$plant is planted in the code, and $table has no line for it"
+    grep -q "^${plant}[[:space:]]" "$table" || wrong "$plant is planted in the code, and $table has no line for it"
 done < <(grep -rhoE '\b(RT|SIM)_PLANTED\([a-z_]+\)' --include='*.c' cluster san vm mmu nic sim 2>/dev/null |
     sed -E 's/.*\((.*)\)/\1/' | LC_ALL=C sort -u)
 echo "$passed passed, $failed failed"
