@@ -12,7 +12,7 @@ O      ?= 2
 SAN    ?= 0
 DEBUG  ?= 0
 FUZZ   ?= 0
-PLANT  ?=
+PLANTS ?= 0
 VIZ    ?= 1
 V      ?= 0
 PREFIX ?= /usr/local
@@ -41,8 +41,8 @@ endif
 ifeq ($(DEBUG),1)
 CFLAGS  += -DORRERY_DEBUG
 endif
-ifneq ($(PLANT),)
-CFLAGS  += -DORRERY_PLANT=PLANT_$(PLANT)
+ifeq ($(PLANTS),1)
+CFLAGS  += -DORRERY_PLANTS
 endif
 
 ROOMS := sim rt mmu nic cpu san vm cluster testbed
@@ -133,12 +133,14 @@ matrix:                                     ## the small goldens under eight set
 	@scripts/matrix.sh
 test-matrix:                                ## the same under every combination of settings (long)
 	@scripts/matrix.sh --product
+plants:                                     ## each planted bug of tests/plants.txt is found by its oracles
+	@scripts/plants.sh
 golden:                                     ## rewrite tests/golden from what the program does now
 	@$(MAKE) all
 	@scripts/golden.sh write
 docs: all                                   ## rewrite the pages and schemas that the program prints itself
 	@scripts/docs.sh write
-.PHONY: suites list-suites unit check-includes check-walls matrix test-matrix golden docs
+.PHONY: suites list-suites unit check-includes check-walls matrix test-matrix plants golden docs
 
 # A fuzzer is a tests/fuzz/fuzz_NAME.c with LLVMFuzzerTestOneInput; tests/fuzz/corpus/NAME holds what it starts from.
 $B/fuzz/%: $B/tests/fuzz/fuzz_%.o $B/liborrery.a $B/names.stamp

@@ -105,7 +105,9 @@ row <= rows && /^[ \t]*#[ \t]*include/ {
     mark = substr(name, 1, 1)
     name = substr(name, 2)
     sub(/[">].*/, "", name)
-    if (mark == "\"") {
+    if (mark == "\"" && FILENAME ~ /^tests\// && name !~ /\//) {
+        # A helper of the test, beside it.
+    } else if (mark == "\"") {
         if (name !~ /\// || name ~ /^\.|\/\./) {
             breach("\"" name "\" must be named by its path from the root of the tree")
         } else if (!is_allowed(name, row_ours[row])) {

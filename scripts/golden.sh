@@ -8,6 +8,7 @@
 #
 # tests/golden/hashes.txt has a line for each: run hash, exit code, scenario. Small ones are tests/golden/*.yaml, each with its
 # report beside it (NAME.txt); large ones are scenarios/*.yaml, of which hash and exit code are kept.
+# With GOLDEN_JSON=DIRECTORY each run's --json output is kept there, for a look at it with the schema.
 # "large" and "memcheck" end with a line "N passed, N failed"; all print FAIL lines for what does not hold.
 set -u
 root=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
@@ -23,6 +24,7 @@ run_one() { # ORRERY FILE [OPTION...]
     shift 2
     rm -f "$scratch/json"
     $GOLDEN_PREFIX "$orrery" run "$file" --json "$scratch/json" "$@" >"$scratch/stdout" 2>"$scratch/stderr" </dev/null || code=$?
+    [[ ! -d ${GOLDEN_JSON:-} || ! -e $scratch/json ]] || cp "$scratch/json" "$(mktemp "$GOLDEN_JSON/XXXXXX.json")"
     sed -E '/^(repeat|wrote)[[:space:]]/d' "$scratch/stdout" >"$scratch/report"
     echo "$(sed -nE 's/.*"run_hash": *"([0-9a-f]+)".*/\1/p' "$scratch/json" 2>/dev/null | head -n 1) $code"
 }
@@ -69,10 +71,10 @@ write)
     mkdir -p "$golden"
     for file in tests/golden/*.yaml scenarios/*.yaml; do
         result=$(run_one build/orrery "$file")
-        [[ $result == *' '* && ${result%% *} ]] || { echo "$file: no run hash: $(head -n 3 "$scratch/stderr")"; exit 1; }
+        [[ $result == *' '* && ${result%% *} ]] || { echo "$file: no run hash: $(head -n 3 "$scratch/stderr")" >&2; exit 1; }
         echo "$result $file"
         [[ $file != tests/golden/* ]] || cp "$scratch/report" "${file%.yaml}.txt"
-    done >"$scratch/hashes" || { cat "$scratch/hashes"; exit 1; }
+    done >"$scratch/hashes"
     cp "$scratch/hashes" "$hashes"
     ;;
 large)

@@ -17,7 +17,9 @@ limit=${TEST_LIMIT:-1800}
 logs=build/test-logs
 words=("$@")
 passed=0 failed=0 skipped=0 total_ms=0
-mkdir -p "$logs"
+export GOLDEN_JSON=$PWD/$logs/json
+rm -rf "$logs"
+mkdir -p "$GOLDEN_JSON"
 
 is_wanted() { # NAME
     local word
@@ -53,7 +55,7 @@ count_step() { # NAME PASSED FAILED SKIPPED
     print_row "$1" "$ok" "$bad" "$4"
     grep -a '^SKIP' "$log" | sed 's/^/    /'
     if [[ $bad -gt 0 ]]; then
-        grep -aE '^FAIL|^\[(----|FAIL)\]|(error|Error|ERROR)[: ]|runtime error' "$log" | head -n 40 | sed 's/^/    /'
+        grep -aE '^FAIL|^\[(----|FAIL)\]|(error|Error|ERROR)[: ]|runtime error' "$log" | head -n 15 | cut -c 1-300 | sed 's/^/    /'
         echo "    (all of it: $log)"
     fi
 }
@@ -128,6 +130,19 @@ finish() {
     exit
 }
 
+# The outputs that the steps before left in $GOLDEN_JSON, against the schema: as many cases as files.
+check_json() {
+    local files=("$GOLDEN_JSON"/*.json) breaches=
+    if [[ -e docs/report.schema.json && -e ${files[0]} ]]; then
+        breaches=$("${PYTHON:-/usr/bin/python3}" tests/tools/check-schema.py docs/report.schema.json "${files[@]}" 2>&1 | sed 's/^/FAIL /')
+        [[ -z $breaches ]] || { echo "$breaches"; echo "0 passed, $(wc -l <<<"$breaches") failed"; return 1; }
+        echo "${#files[@]} passed, 0 failed"
+    else
+        echo "0 passed, 0 failed"
+    fi
+}
+export -f check_json
+
 suites=$(make list-suites)
 fuzzers=$(make list-fuzzers)
 printf '%-44s %7s %7s %7s %12s\n' step passed failed skipped 'CPU s'
@@ -148,8 +163,10 @@ if build_step "build clang -O2, sanitizers" variant_make clang 2 1 all suites; t
     done
 fi
 counting_step "covering array" scripts/matrix.sh
+counting_step "planted bugs are found" scripts/plants.sh
 counting_step "large goldens" scripts/golden.sh large
 counting_step "memcheck" scripts/golden.sh memcheck
+counting_step "JSON fits its schema" check_json
 # shellcheck disable=SC2086 # one argument for each name
 if build_step "build fuzzers" make B=build/fuzz CC=clang SAN=1 O=1 FUZZ=1 fuzzers; then
     counting_step "fuzzers, $FUZZ_SECONDS s each" scripts/fuzz.sh build/fuzz $fuzzers

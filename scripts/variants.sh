@@ -3,7 +3,7 @@
 #
 # One build serves several purposes where it can: the release is also a row of the covering array, and so is the build of
 # clang with sanitizers in which the suites run again. Builds with sanitizers also check every object's invariants after each
-# event (DEBUG=1).
+# event (DEBUG=1); all but the release can be told to plant a bug (PLANTS=1), and without being told behave the same.
 
 # A make inside make test must not inherit options that were meant for the outer one.
 unset MAKEFLAGS MAKELEVEL MFLAGS
@@ -19,5 +19,8 @@ variant_directory() { # CC O SAN
 variant_make() { # CC O SAN TARGET...
     local cc=$1 o=$2 san=$3
     shift 3
-    make "B=$(variant_directory "$cc" "$o" "$san")" "CC=$cc" "O=$o" "SAN=$san" "DEBUG=$san" "$@"
+    local directory plants=1
+    directory=$(variant_directory "$cc" "$o" "$san")
+    [[ $directory != build ]] || plants=0
+    make "B=$directory" "CC=$cc" "O=$o" "SAN=$san" "DEBUG=$san" "PLANTS=$plants" "$@"
 }

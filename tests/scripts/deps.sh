@@ -63,7 +63,10 @@ if "${as_user[@]}" true 2>/dev/null; then
         expect_exit 0 setsid --wait "${as_user[@]}" env $switch=1 scripts/deps.sh run
         calls | grep -q sudo || fail "$switch=1 did not use sudo: $(calls)"
     done
-    for answer in n y; do
+    # Where no terminal can be made, as in a chroot without /dev/pts, nobody can be asked either.
+    answers=(n y)
+    script --quiet --return --command true /dev/null >/dev/null 2>&1 </dev/null || answers=()
+    for answer in "${answers[@]}"; do
         forget
         code=0
         echo $answer | script --quiet --return --command "${as_user[*]} scripts/deps.sh run" /dev/null >"$scratch/out" || code=$?

@@ -1,0 +1,42 @@
+# Completion of orrery's commands, options and files for bash.
+_orrery() {
+    local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options=
+    COMPREPLY=()
+    if [[ $COMP_CWORD -eq 1 ]]; then
+        mapfile -t COMPREPLY < <(compgen -W 'run check diff bench --help' -- "$word")
+        return
+    fi
+    case $previous in
+    --pcap)
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -d -- "$word")
+        return
+        ;;
+    --record-pages)
+        mapfile -t COMPREPLY < <(compgen -W all -- "$word")
+        return
+        ;;
+    --seed | --pcap-link | --pcap-from | --pcap-until | --pcap-frames | --until | --set)
+        return
+        ;;
+    esac
+    case $command in
+    run)
+        options='--seed --json --record --record-pages --record-frames --pcap --pcap-link --pcap-from --pcap-until --pcap-frames
+            --until --set --quiet --help'
+        ;;
+    check) options='--resolved --help' ;;
+    diff) options='--help' ;;
+    bench) options='--json --help' ;;
+    esac
+    if [[ $word == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
+    elif [[ $command == run && ($previous == --json || $previous == --record) ]]; then
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+    elif [[ $command == run || $command == check || $command == diff ]]; then
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -d -- "$word"; compgen -f -X '!*.@(yaml|yml|orr)' -- "$word")
+    fi
+}
+complete -F _orrery orrery

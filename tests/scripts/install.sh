@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# make install puts everything where it belongs, make uninstall takes all of it away, and the man page, the completion and the
+# program name the same options.
+. "${0%/*}/../tools/script-test.sh"
+
+expect_exit 0 make install "DESTDIR=$scratch/destination" PREFIX=/usr
+for file in share/man/man1/orrery.1 share/bash-completion/completions/orrery share/doc/orrery/LICENSE ${orrery:+bin/orrery}; do
+    [[ -s $scratch/destination/usr/$file ]] || fail "did not install $file"
+done
+if [[ -d scenarios ]]; then
+    diff -r scenarios "$scratch/destination/usr/share/orrery/scenarios" >"$scratch/out" || fail "scenarios differ: $(head -n 2 "$scratch/out")"
+fi
+[[ -z $orrery ]] || expect_exit 0 "$scratch/destination/usr/bin/orrery" --help
+expect_exit 0 make uninstall "DESTDIR=$scratch/destination" PREFIX=/usr
+left=$(find "$scratch/destination" -type f)
+[[ -z $left ]] || fail "make uninstall left $left"
+
+# Completion: what is offered for the start of a line.
+# shellcheck source=/dev/null
+. scripts/orrery.bash
+offered() { # WORD...
+    COMP_WORDS=("$@")
+    COMP_CWORD=$(($# - 1))
+    _orrery 2>/dev/null
+    printf '%s\n' "${COMPREPLY[@]}" | LC_ALL=C sort | tr '\n' ' '
+}
+shopt -s extglob
+cd "$scratch" || exit 1
+mkdir folder
+touch a.yaml b.orr c.txt
+[[ $(offered orrery r) == 'run ' ]] || fail "offers for r: $(offered orrery r)"
+[[ $(offered orrery run '') == 'a.yaml b.orr destination folder ' ]] || fail "offers for run: $(offered orrery run '')"
+[[ $(offered orrery run a.yaml --pcap '') == 'destination folder ' ]] || fail "offers for --pcap: $(offered orrery run a.yaml --pcap '')"
+[[ $(offered orrery check --r) == '--resolved ' ]] || fail "offers for check --r: $(offered orrery check --r)"
+run_options=$(offered orrery run -- | tr ' ' '\n' | grep -v -- --help)
+cd "$root" || exit 1
+
+# The man page and the completion know the same options of run; and so does the program, once there is one.
+documented=$(sed 's/\\-/-/g' docs/orrery.1 | awk '/^\.SS run/ { on = 1 } /^\.SS check/ { on = 0 } on' |
+    grep -oE -- '--[a-z-]+' | LC_ALL=C sort -u)
+[[ $documented == "$(tr -s ' \n' '\n' <<<"$run_options" | grep .)" ]] || fail "options of run in the man page: $documented; in the completion: $run_options"
+if [[ -n $orrery ]]; then
+    printed=$("$orrery" run --help | grep -oE -- '(^|[ ,])--[a-z-]+' | tr -d ' ,' | grep -vxE -- '--(help|usage|version)' | LC_ALL=C sort -u)
+    [[ $printed == "$documented" ]] || fail "options in run --help: $printed; in the man page: $documented"
+fi
+if type -P man >/dev/null; then
+    # man warns of what it cannot lay out.
+    complaints=$(LC_ALL=C.UTF-8 MANROFFSEQ='' MANWIDTH=80 man --warnings=w -E UTF-8 -l docs/orrery.1 2>&1 >/dev/null)
+    [[ -z $complaints ]] || fail "man: $complaints"
+fi
