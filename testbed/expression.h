@@ -33,6 +33,7 @@
 
 #define EXPRESSION_NODES_MAX 512u
 #define EXPRESSION_DEPTH_MAX 32u
+#define EXPRESSION_BYTES_MAX 4096u
 
 enum expression_type {
     EXPRESSION_TRUTH,    /* conditions, true, false */

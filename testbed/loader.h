@@ -1,7 +1,7 @@
 /* testbed/loader.h - from a tree to typed structs, by the schema.
  *
- *     text ──yaml_tree──► tree ──yaml_set──► tree ──loader_fill──► structs ──loader_resolve──► scenario ──scenario_rules──► checked
- *                                 (extends, $name: steps of a later version, also from tree to tree)
+ *     text ──yaml_tree──► tree ──yaml_set──► tree ──loader_load──► structs ──scenario_rules──► scenario
+ *                                 (`extends` and `$name` will be further steps from tree to tree)
  *
  *  L1. Every key of the tree is either in the schema and stored, or an error at its place. All errors are found in one pass.
  *  L2. A default goes the same way as a value from the file.
@@ -12,12 +12,12 @@
 
 #include "testbed/schema.h"
 
-#define LOADER_VALUES_MAX 2000000u
+#define LOADER_VALUES_MAX 1000000u
+#define LOADER_PARTS_MAX  16384u /* of a kind */
+#define LOADER_LIST_MAX   1024u  /* names in a list */
 
-struct loader;
-
-/* Fills `scenario` (zeroes but for its arena) from the tree, resolves names and parses conditions. Errors go to `diagnostics`;
- * what has been filled is then good enough for scenario_rules_check to go on looking, as long as it minds absent values. */
+/* Fills `scenario` (zeroes but for its arena, file and directory) from the tree, resolves names and checks conditions. Errors go
+ * to `diagnostics`; what has been filled is then whole enough for a look at it, but values may be absent and names unresolved. */
 void loader_load(struct scenario *scenario, const struct yaml_node *root,
                  struct diagnostics *diagnostics);
 

@@ -320,6 +320,13 @@ static bool print_in(const struct unit *unit, bool negative, uint64_t magnitude,
     return true;
 }
 
+/* Short is good, and whole numbers are easier than fractions, above all those below 1: 100ms, not 0.1s. */
+static size_t reading_effort(const char *text)
+{
+    const char *digits = text + (*text == '-');
+    return strlen(text) + (strchr(text, '.') != NULL ? 2 : 0) + (digits[0] == '0' ? 3 : 0);
+}
+
 const char *quantity_print(enum quantity_kind kind, int64_t value, char out[QUANTITY_TEXT_BYTES])
 {
     SIM_ASSERT(kind < QUANTITY_KINDS);
@@ -336,7 +343,7 @@ const char *quantity_print(enum quantity_kind kind, int64_t value, char out[QUAN
         char candidate[QUANTITY_TEXT_BYTES];
         if (units[i].kind == kind && !units[i].never_printed &&
             print_in(&units[i], value < 0, magnitude, candidate) &&
-            (out[0] == '\0' || strlen(candidate) < strlen(out))) {
+            (out[0] == '\0' || reading_effort(candidate) < reading_effort(out))) {
             memcpy(out, candidate, sizeof(candidate));
         }
     }

@@ -56,7 +56,7 @@ SIM_CHECKED bool quantity_parse(enum quantity_kind kind, const char *text, int64
 SIM_CHECKED bool quantity_scan(const char *text, size_t *length, enum quantity_kind *kind,
                                int64_t *out, char error[QUANTITY_ERROR_BYTES]);
 
-/* The shortest exact text in the largest unit that leaves at most three decimals. Returns `out`. */
+/* An exact text, in the unit that makes it easiest to read. Returns `out`. */
 const char *quantity_print(enum quantity_kind kind, int64_t value, char out[QUANTITY_TEXT_BYTES]);
 /* For people: three significant digits ("79.4 ms", "1.25 GiB"), rounded half up. Returns `out`. */
 const char *quantity_print_rounded(enum quantity_kind kind, int64_t value,

@@ -392,6 +392,13 @@ struct scenario_expect {
 
 /* ---- the whole ----------------------------------------------------------------------------------------------------- */
 
+/* Who bears a name: sorted as by strcmp. */
+struct scenario_name {
+    const char *name;
+    struct scenario_part part;
+    struct source_place place; /* where the name is given */
+};
+
 enum scenario_ties { SCENARIO_TIES_SORTED, SCENARIO_TIES_SHUFFLE };
 
 struct scenario {
@@ -417,6 +424,8 @@ struct scenario {
     struct scenario_end end;
     struct scenario_expect *expect;
     uint32_t expect_count;
+    struct scenario_name *names; /* of all of the above but expectations */
+    uint32_t name_count;
 };
 
 struct scenario_options {

@@ -61,8 +61,7 @@ struct schema_key {
     int group_value;   /* what the group's member becomes when this key is there */
     const char *after; /* this key makes sense only beside that one, or NULL */
     bool required;
-    bool signed_value;       /* a quantity that may be below 0 */
-    bool hidden_in_resolved; /* follows from other keys */
+    bool signed_value; /* a quantity that may be below 0 */
     bool next;
 };
 

@@ -206,6 +206,7 @@ static struct yaml_node *build_scalar(struct builder *builder, const yaml_event_
     }
     const char *ambiguity =
         node->style == YAML_STYLE_PLAIN ? yaml_plain_ambiguity(node->text) : NULL;
+    node->refused = ambiguity != NULL;
     if (ambiguity != NULL) {
         char quoted[DIAGNOSTICS_QUOTE_BYTES];
         diagnostics_error(builder->diagnostics, place, "%s %s",

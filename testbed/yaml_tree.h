@@ -33,6 +33,7 @@ struct yaml_node {
     enum yaml_style style; /* of a scalar */
     const char *text;      /* of a scalar; zero-terminated, and holds no other zero byte */
     uint32_t length;
+    bool refused; /* a scalar that is an error by Y3: whoever reads it need not complain again */
     uint32_t child_count;
     struct source_place place;
     /* Where this node is a value in a mapping: its key. NULL otherwise. */

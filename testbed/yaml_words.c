@@ -51,7 +51,7 @@ static const char *number_ambiguity(const char *text)
         return "is a number to base 60 in YAML 1.1 and a word in YAML 1.2; write a quantity with "
                "its unit, or quote it";
     }
-    if (at[0] == '0' && length > 1 && strchr("bBoOxX", at[1]) != NULL &&
+    if (at[0] == '0' && length > 2 && strchr("bBoOxX", at[1]) != NULL &&
         at[2 + skip(at + 2, "0123456789abcdefABCDEF_")] == '\0') {
         return "is read differently by YAML 1.1 and 1.2; write the number in decimal, or quote it";
     }

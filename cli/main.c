@@ -1,0 +1,82 @@
+/* cli/main.c - the `orrery` command: finds the subcommand and hands over. */
+#include <argp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "testbed/diagnostics.h"
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *meaning; /* NULL: not for users */
+};
+
+static const struct command commands[] = {
+    {"check", cmd_check, "check a scenario without running it"},
+    {"docs", cmd_docs, NULL},
+};
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static void print_help(FILE *out)
+{
+    fputs("Usage: orrery COMMAND [OPTION...] [FILE...]\n"
+          "Orrery simulates a virtualization cluster, deterministically.\n\n",
+          out);
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (commands[i].meaning != NULL) {
+            fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].meaning);
+        }
+    }
+    fputs(
+        "\n'orrery COMMAND --help' explains a command; docs/scenario.md explains scenario files.\n"
+        "Exit status: 0 all held, 1 an expectation failed, 2 wrong input or usage, 3 a defect of "
+        "Orrery, 4 unknown,\n"
+        "5 an oracle failed.\n",
+        out);
+}
+
+static int unknown_command(const char *name)
+{
+    struct nearest_word nearest;
+    char quoted[DIAGNOSTICS_QUOTE_BYTES], hint[DIAGNOSTICS_QUOTE_BYTES];
+    nearest_word_init(&nearest, name);
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (commands[i].meaning != NULL) {
+            nearest_word_offer(&nearest, commands[i].name);
+        }
+    }
+    fprintf(stderr, "orrery: there is no command %s%s\n", diagnostics_quote(name, quoted),
+            nearest_word_hint(&nearest, hint));
+    if (nearest.best == NULL) {
+        fputs("orrery: 'orrery --help' lists the commands\n", stderr);
+    }
+    return COMMAND_WRONG_INPUT;
+}
+
+int main(int argc, char **argv)
+{
+    argp_err_exit_status = COMMAND_WRONG_INPUT;
+    if (argc < 2) {
+        print_help(stderr);
+        return COMMAND_WRONG_INPUT;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return COMMAND_HELD;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("orrery " ORRERY_VERSION);
+        return COMMAND_HELD;
+    }
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            char name[32];
+            snprintf(name, sizeof(name), "orrery %s", commands[i].name);
+            argv[1] = name;
+            return commands[i].run(argc - 1, argv + 1);
+        }
+    }
+    return unknown_command(argv[1]);
+}

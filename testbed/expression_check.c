@@ -1,0 +1,360 @@
+/* testbed/expression_check.c - references and units of an expression (E2 of expression.h). */
+#include <stdio.h>
+#include <string.h>
+
+#include "sim/assert.h"
+#include "testbed/expression_place.h"
+#include "testbed/part_names.h"
+#include "testbed/property_table.h"
+
+struct checker {
+    struct expression *expression;
+    const struct scenario *scenario;
+    struct diagnostics *diagnostics;
+};
+
+#define CHECK_ERROR(checker, node, ...)                                                            \
+    diagnostics_error((checker)->diagnostics,                                                      \
+                      expression_place((checker)->expression, (node)->offset, (node)->length),     \
+                      __VA_ARGS__)
+
+static const char *node_text(const struct checker *checker, const struct expression_node *node,
+                             char out[DIAGNOSTICS_QUOTE_BYTES])
+{
+    char piece[DIAGNOSTICS_QUOTE_BYTES];
+    snprintf(piece, sizeof(piece), "%.*s", (int)node->length,
+             checker->expression->text + node->offset);
+    return diagnostics_quote(piece, out);
+}
+
+static const char *type_words(const struct expression_node *node)
+{
+    switch (node->type) {
+    case EXPRESSION_TRUTH:
+        return "a condition";
+    case EXPRESSION_INSTANT:
+        return "an instant";
+    case EXPRESSION_WORD:
+        return "a word";
+    default:
+        return quantity_kind_name(node->unit);
+    }
+}
+
+/* ---- references ---------------------------------------------------------------------------------------------------- */
+
+static void report_unknown_property(const struct checker *checker,
+                                    const struct expression_node *node,
+                                    const struct expression_reference *reference,
+                                    uint32_t class_bit)
+{
+    char quoted[DIAGNOSTICS_QUOTE_BYTES], hint[DIAGNOSTICS_QUOTE_BYTES], list[512] = "";
+    struct nearest_word nearest;
+    nearest_word_init(&nearest, reference->property_text);
+    for (uint32_t i = 0; i < property_table_count; i++) {
+        if ((property_table[i].classes & class_bit) != 0) {
+            size_t used = strlen(list);
+            nearest_word_offer(&nearest, property_table[i].name);
+            snprintf(list + used, sizeof(list) - used, "%s%s", used == 0 ? "" : ", ",
+                     property_table[i].name);
+        }
+    }
+    const char *what =
+        reference->part.kind == SCENARIO_ACTION
+            ? scenario_action_word(checker->scenario->timeline[reference->part.index].kind)
+            : scenario_part_kind_name(reference->part.kind);
+    diagnostics_quote(reference->property_text, quoted);
+    if (nearest.best != NULL) {
+        CHECK_ERROR(checker, node, "a %s has no property %s%s", what, quoted,
+                    nearest_word_hint(&nearest, hint));
+    } else {
+        CHECK_ERROR(checker, node, "a %s has no property %s; it has %s", what, quoted, list);
+    }
+}
+
+static bool resolve_reference(const struct checker *checker, struct expression_node *node)
+{
+    struct expression_reference *reference = &checker->expression->references[node->reference];
+    const struct scenario_name *entry = part_names_find(checker->scenario, reference->part_text);
+    char quoted[DIAGNOSTICS_QUOTE_BYTES], hint[DIAGNOSTICS_QUOTE_BYTES];
+    if (entry == NULL) {
+        struct nearest_word nearest;
+        nearest_word_init(&nearest, reference->part_text);
+        if (diagnostics_count(checker->diagnostics) < 2 * DIAGNOSTICS_KEPT) {
+            part_names_offer(checker->scenario, UINT32_MAX, UINT32_MAX, &nearest);
+        }
+        CHECK_ERROR(
+            checker, node,
+            "nothing is named %s; expected a part of the scenario or an item of its timeline%s",
+            diagnostics_quote(reference->part_text, quoted), nearest_word_hint(&nearest, hint));
+        return false;
+    }
+    reference->part = entry->part;
+    uint32_t class_bit = property_class(checker->scenario, entry->part);
+    reference->property = property_find(class_bit, reference->property_text);
+    if (reference->property == NULL) {
+        report_unknown_property(checker, node, reference, class_bit);
+        return false;
+    }
+    static const enum expression_type types[] = {
+        [PROPERTY_QUANTITY] = EXPRESSION_QUANTITY, [PROPERTY_INSTANT] = EXPRESSION_INSTANT,
+        [PROPERTY_WORD] = EXPRESSION_WORD,         [PROPERTY_NODE] = EXPRESSION_WORD,
+        [PROPERTY_FLAG] = EXPRESSION_TRUTH,
+    };
+    node->type = types[reference->property->type];
+    node->unit = reference->property->unit;
+    return true;
+}
+
+/* ---- words --------------------------------------------------------------------------------------------------------- */
+
+/* The bare word `name` is compared with the property: one of its words, or a node. */
+static bool check_word(const struct checker *checker, const struct expression_node *name,
+                       const struct expression_node *reference_node)
+{
+    const struct expression_reference *reference =
+        &checker->expression->references[reference_node->reference];
+    char quoted[DIAGNOSTICS_QUOTE_BYTES], hint[DIAGNOSTICS_QUOTE_BYTES], list[512] = "";
+    struct nearest_word nearest;
+    nearest_word_init(&nearest, name->word);
+    diagnostics_quote(name->word, quoted);
+    if (reference->property->type == PROPERTY_NODE) {
+        const struct scenario_name *entry = part_names_find(checker->scenario, name->word);
+        if (entry != NULL && entry->part.kind == SCENARIO_NODE) {
+            return true;
+        }
+        part_names_offer(checker->scenario, UINT32_C(1) << SCENARIO_NODE, 0, &nearest);
+        CHECK_ERROR(checker, name, "%s is not the name of a node%s", quoted,
+                    nearest_word_hint(&nearest, hint));
+        return false;
+    }
+    for (uint32_t i = 0; reference->property->words[i] != NULL; i++) {
+        size_t used = strlen(list);
+        if (strcmp(reference->property->words[i], name->word) == 0) {
+            return true;
+        }
+        nearest_word_offer(&nearest, reference->property->words[i]);
+        snprintf(list + used, sizeof(list) - used, "%s%s", used == 0 ? "" : ", ",
+                 reference->property->words[i]);
+    }
+    CHECK_ERROR(checker, name, "'%s.%s' is never %s; it is one of %s%s", reference->part_text,
+                reference->property_text, quoted, list, nearest_word_hint(&nearest, hint));
+    return false;
+}
+
+static bool check_words(const struct checker *checker, const struct expression_node *node)
+{
+    const struct expression_node *left = node->left, *right = node->right;
+    if (node->op != EXPRESSION_EQUAL && node->op != EXPRESSION_UNEQUAL) {
+        CHECK_ERROR(checker, node, "words have no order; compare them with == or !=");
+        return false;
+    }
+    if (left->op == EXPRESSION_NAME && right->op == EXPRESSION_NAME) {
+        CHECK_ERROR(checker, node,
+                    "two words are compared; one side must be a property, as in web.state");
+        return false;
+    }
+    if (right->op == EXPRESSION_NAME) {
+        return check_word(checker, right, left);
+    }
+    if (left->op == EXPRESSION_NAME) {
+        return check_word(checker, left, right);
+    }
+    return true;
+}
+
+/* ---- units --------------------------------------------------------------------------------------------------------- */
+
+/* A number without a dimension: counts, factors and shares mix. */
+static bool is_plain(const struct expression_node *node)
+{
+    return node->type == EXPRESSION_QUANTITY &&
+           (node->unit == QUANTITY_COUNT || node->unit == QUANTITY_FACTOR ||
+            node->unit == QUANTITY_SHARE);
+}
+
+static bool is_time(const struct expression_node *node)
+{
+    return node->type == EXPRESSION_INSTANT ||
+           (node->type == EXPRESSION_QUANTITY && node->unit == QUANTITY_TIME);
+}
+
+static bool is_unit(const struct expression_node *node, enum quantity_kind unit)
+{
+    return node->type == EXPRESSION_QUANTITY && node->unit == unit;
+}
+
+static bool agree(const struct expression_node *a, const struct expression_node *b)
+{
+    if (a->type == EXPRESSION_QUANTITY && b->type == EXPRESSION_QUANTITY && a->unit == b->unit) {
+        return true;
+    }
+    return (is_plain(a) && is_plain(b)) || (is_time(a) && is_time(b));
+}
+
+static void result(struct expression_node *node, enum quantity_kind unit)
+{
+    node->type = EXPRESSION_QUANTITY;
+    node->unit = unit;
+}
+
+static enum quantity_kind plain_unit(const struct expression_node *node)
+{
+    bool counts = node->left->unit == QUANTITY_COUNT && node->right->unit == QUANTITY_COUNT;
+    return counts ? QUANTITY_COUNT : QUANTITY_FACTOR;
+}
+
+static bool refuse_units(const struct checker *checker, const struct expression_node *node,
+                         const char *how)
+{
+    char left[DIAGNOSTICS_QUOTE_BYTES], right[DIAGNOSTICS_QUOTE_BYTES];
+    bool simple = node->left->left == NULL && node->right->left == NULL;
+    if (simple) {
+        CHECK_ERROR(checker, node, "%s (%s) and %s (%s) cannot be %s",
+                    node_text(checker, node->left, left), type_words(node->left),
+                    node_text(checker, node->right, right), type_words(node->right), how);
+    } else {
+        CHECK_ERROR(checker, node, "%s and %s cannot be %s", type_words(node->left),
+                    type_words(node->right), how);
+    }
+    return false;
+}
+
+static bool check_sum(const struct checker *checker, struct expression_node *node)
+{
+    const struct expression_node *left = node->left, *right = node->right;
+    bool instants = left->type == EXPRESSION_INSTANT && right->type == EXPRESSION_INSTANT;
+    bool backwards =
+        node->op == EXPRESSION_SUBTRACT && right->type == EXPRESSION_INSTANT && !instants;
+    if (!agree(left, right) || (instants && node->op == EXPRESSION_ADD) || backwards) {
+        return refuse_units(checker, node, node->op == EXPRESSION_ADD ? "added" : "subtracted");
+    }
+    if (is_time(left)) {
+        result(node, QUANTITY_TIME);
+        bool shifted = left->type == EXPRESSION_INSTANT || right->type == EXPRESSION_INSTANT;
+        node->type = shifted && !instants ? EXPRESSION_INSTANT : EXPRESSION_QUANTITY;
+    } else {
+        result(node, is_plain(left) ? plain_unit(node) : left->unit);
+    }
+    return true;
+}
+
+static bool check_product(const struct checker *checker, struct expression_node *node)
+{
+    const struct expression_node *left = node->left, *right = node->right;
+    bool quantities = left->type == EXPRESSION_QUANTITY && right->type == EXPRESSION_QUANTITY;
+    if (quantities && node->op == EXPRESSION_MULTIPLY && (is_plain(left) || is_plain(right))) {
+        result(node, is_plain(left) && is_plain(right) ? plain_unit(node)
+                     : is_plain(left)                  ? right->unit
+                                                       : left->unit);
+        return true;
+    }
+    if (quantities && node->op == EXPRESSION_DIVIDE) {
+        if (agree(left, right)) {
+            result(node, QUANTITY_FACTOR);
+            return true;
+        }
+        if (is_plain(right)) {
+            result(node, left->unit);
+            return true;
+        }
+        if (is_unit(left, QUANTITY_SIZE) && is_unit(right, QUANTITY_TIME)) {
+            result(node, QUANTITY_RATE);
+            return true;
+        }
+        if (is_unit(left, QUANTITY_SIZE) && is_unit(right, QUANTITY_RATE)) {
+            result(node, QUANTITY_TIME);
+            return true;
+        }
+        if (is_unit(left, QUANTITY_COUNT) && is_unit(right, QUANTITY_TIME)) {
+            result(node, QUANTITY_FREQUENCY);
+            return true;
+        }
+    }
+    return refuse_units(checker, node, node->op == EXPRESSION_MULTIPLY ? "multiplied" : "divided");
+}
+
+/* ---- the tree ------------------------------------------------------------------------------------------------------ */
+
+static bool check_condition(const struct checker *checker, const struct expression_node *node)
+{
+    char quoted[DIAGNOSTICS_QUOTE_BYTES];
+    if (node->type == EXPRESSION_TRUTH || node->type == EXPRESSION_INSTANT) {
+        return true;
+    }
+    CHECK_ERROR(checker, node,
+                "%s is %s; expected a condition: a comparison, or an instant as in move.end",
+                node_text(checker, node, quoted), type_words(node));
+    return false;
+}
+
+static bool check_node(const struct checker *checker, struct expression_node *node);
+
+static bool check_comparison(const struct checker *checker, struct expression_node *node)
+{
+    const struct expression_node *left = node->left, *right = node->right;
+    node->type = EXPRESSION_TRUTH;
+    if (left->type == EXPRESSION_WORD && right->type == EXPRESSION_WORD) {
+        return check_words(checker, node);
+    }
+    bool truths = left->type == EXPRESSION_TRUTH && right->type == EXPRESSION_TRUTH &&
+                  (node->op == EXPRESSION_EQUAL || node->op == EXPRESSION_UNEQUAL);
+    if (!truths && !agree(left, right)) {
+        return refuse_units(checker, node, "compared");
+    }
+    return true;
+}
+
+static bool check_negate(const struct checker *checker, struct expression_node *node)
+{
+    if (node->left->type != EXPRESSION_QUANTITY) {
+        CHECK_ERROR(checker, node, "%s has no sign", type_words(node->left));
+        return false;
+    }
+    result(node, node->left->unit);
+    return true;
+}
+
+static bool check_node(const struct checker *checker, struct expression_node *node)
+{
+    bool left = node->left == NULL || check_node(checker, node->left);
+    bool right = node->right == NULL || check_node(checker, node->right);
+    if (!left || !right) {
+        return false;
+    }
+    switch (node->op) {
+    case EXPRESSION_OR:
+    case EXPRESSION_AND:
+        node->type = EXPRESSION_TRUTH;
+        left = check_condition(checker, node->left);
+        return check_condition(checker, node->right) && left;
+    case EXPRESSION_NOT:
+        node->type = EXPRESSION_TRUTH;
+        return check_condition(checker, node->left);
+    case EXPRESSION_ADD:
+    case EXPRESSION_SUBTRACT:
+        return check_sum(checker, node);
+    case EXPRESSION_MULTIPLY:
+    case EXPRESSION_DIVIDE:
+        return check_product(checker, node);
+    case EXPRESSION_NEGATE:
+        return check_negate(checker, node);
+    case EXPRESSION_CONSTANT:
+        return true;
+    case EXPRESSION_NAME:
+        node->type = EXPRESSION_WORD;
+        return true;
+    case EXPRESSION_REFERENCE:
+        return resolve_reference(checker, node);
+    default:
+        return check_comparison(checker, node);
+    }
+}
+
+bool expression_check(struct expression *expression, const struct scenario *scenario,
+                      struct diagnostics *diagnostics)
+{
+    struct checker checker = {expression, scenario, diagnostics};
+    SIM_ASSERT(expression->root != NULL);
+    return check_node(&checker, expression->root) && check_condition(&checker, expression->root);
+}

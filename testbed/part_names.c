@@ -1,0 +1,140 @@
+#include "testbed/part_names.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/assert.h"
+
+/* Names are unique in the end; until then the earlier place wins, so that the later one is the error. */
+static int entry_compare(const void *a, const void *b)
+{
+    const struct scenario_name *x = a, *y = b;
+    int order = strcmp(x->name, y->name);
+    if (order == 0 && x->place.line != y->place.line) {
+        order = x->place.line < y->place.line ? -1 : 1;
+    }
+    if (order == 0 && x->place.column != y->place.column) {
+        order = x->place.column < y->place.column ? -1 : 1;
+    }
+    if (order == 0 && x->part.kind != y->part.kind) {
+        order = x->part.kind < y->part.kind ? -1 : 1;
+    }
+    if (order == 0 && x->part.index != y->part.index) {
+        order = x->part.index < y->part.index ? -1 : 1;
+    }
+    return order;
+}
+
+static void report_double(const struct scenario_name *first, const struct scenario_name *second,
+                          struct diagnostics *diagnostics)
+{
+    char quoted[DIAGNOSTICS_QUOTE_BYTES];
+    diagnostics_error(diagnostics, second->place,
+                      "%s is the name of a%s %s already (line %u); a name is given once",
+                      diagnostics_quote(second->name, quoted),
+                      first->part.kind == SCENARIO_ACTION ? "n" : "",
+                      scenario_part_kind_name(first->part.kind), (unsigned)first->place.line);
+}
+
+void part_names_add(struct scenario *scenario, const struct scenario_name *names, uint32_t count,
+                    struct diagnostics *diagnostics)
+{
+    uint32_t total = scenario->name_count + count;
+    struct scenario_name *all = arena_alloc(&scenario->arena, total * sizeof(*all));
+    if (scenario->name_count > 0) {
+        memcpy(all, scenario->names, scenario->name_count * sizeof(*all));
+    }
+    if (count > 0) {
+        memcpy(all + scenario->name_count, names, count * sizeof(*all));
+        qsort(all, total, sizeof(*all), entry_compare);
+    }
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < total; i++) {
+        if (kept > 0 && strcmp(all[kept - 1].name, all[i].name) == 0) {
+            /* Links have the same name only where their machines have, which is reported there. */
+            if (all[i].part.kind != SCENARIO_LINK) {
+                report_double(&all[kept - 1], &all[i], diagnostics);
+            }
+        } else {
+            all[kept++] = all[i];
+        }
+    }
+    scenario->names = all;
+    scenario->name_count = kept;
+}
+
+const struct scenario_name *part_names_find(const struct scenario *scenario, const char *name)
+{
+    uint32_t low = 0, high = scenario->name_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        int order = strcmp(name, scenario->names[middle].name);
+        if (order == 0) {
+            return &scenario->names[middle];
+        }
+        if (order < 0) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return NULL;
+}
+
+static bool fits(const struct scenario *scenario, uint32_t parts, uint32_t actions,
+                 struct scenario_part part)
+{
+    if ((parts & UINT32_C(1) << part.kind) == 0) {
+        return false;
+    }
+    return part.kind != SCENARIO_ACTION ||
+           (actions & UINT32_C(1) << scenario->timeline[part.index].kind) != 0;
+}
+
+void part_names_offer(const struct scenario *scenario, uint32_t parts, uint32_t actions,
+                      struct nearest_word *nearest)
+{
+    for (uint32_t i = 0; i < scenario->name_count; i++) {
+        if (fits(scenario, parts, actions, scenario->names[i].part)) {
+            nearest_word_offer(nearest, scenario->names[i].name);
+        }
+    }
+}
+
+/* "is a client", "is a ping": what a name that was found stands for. */
+static const char *what_it_is(const struct scenario *scenario, struct scenario_part part)
+{
+    return part.kind == SCENARIO_ACTION ? scenario_action_word(scenario->timeline[part.index].kind)
+                                        : scenario_part_kind_name(part.kind);
+}
+
+bool part_names_resolve(const struct scenario *scenario, const struct schema_key *key,
+                        const char *text, struct source_place place,
+                        struct diagnostics *diagnostics, struct scenario_part *out)
+{
+    char quoted[DIAGNOSTICS_QUOTE_BYTES], hint[DIAGNOSTICS_QUOTE_BYTES], expected[256];
+    diagnostics_quote(text, quoted);
+    const struct scenario_name *entry = part_names_find(scenario, text);
+    if (entry != NULL && fits(scenario, key->parts, key->actions, entry->part)) {
+        *out = entry->part;
+        return true;
+    }
+    struct schema_key one = *key;
+    one.type = key->type == SCHEMA_INDEX_LIST ? SCHEMA_INDEX : key->type;
+    schema_expected(&one, expected, sizeof(expected));
+    if (entry != NULL) {
+        diagnostics_error(diagnostics, place, "%s is a %s; expected %s", quoted,
+                          what_it_is(scenario, entry->part), expected);
+        return false;
+    }
+    struct nearest_word nearest;
+    nearest_word_init(&nearest, text);
+    if (diagnostics_count(diagnostics) <
+        2 * DIAGNOSTICS_KEPT) { /* nobody would read the rest, and looking takes time */
+        part_names_offer(scenario, key->parts, key->actions, &nearest);
+    }
+    diagnostics_error(diagnostics, place, "nothing is named %s; expected %s%s", quoted, expected,
+                      nearest_word_hint(&nearest, hint));
+    return false;
+}

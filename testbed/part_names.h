@@ -1,0 +1,24 @@
+/* testbed/part_names.h - the names of a scenario, and what bears them.
+ *
+ * The loader adds the names of all parts, then of the items of the timeline, then of the links; each batch is sorted in and from
+ * then on found. Two bearers of one name are an error at the second (S2 of scenario.h). */
+#ifndef ORRERY_TESTBED_PART_NAMES_H
+#define ORRERY_TESTBED_PART_NAMES_H
+
+#include "testbed/schema.h"
+
+/* Adds `count` names to those that `scenario` has. */
+void part_names_add(struct scenario *scenario, const struct scenario_name *names, uint32_t count,
+                    struct diagnostics *diagnostics);
+/* The entry of a name; NULL if nothing bears it. */
+const struct scenario_name *part_names_find(const struct scenario *scenario, const char *name);
+
+/* The part that `text` names, if it is of one of the kinds that `key` wants; otherwise one error at `place`, with the nearest name. */
+bool part_names_resolve(const struct scenario *scenario, const struct schema_key *key,
+                        const char *text, struct source_place place,
+                        struct diagnostics *diagnostics, struct scenario_part *out);
+/* The nearest name among parts whose kind is in `parts` and, for actions, whose action is in `actions`. */
+void part_names_offer(const struct scenario *scenario, uint32_t parts, uint32_t actions,
+                      struct nearest_word *nearest);
+
+#endif

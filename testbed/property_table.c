@@ -1,0 +1,130 @@
+#include "testbed/property_table.h"
+
+#include <string.h>
+
+#include "sim/assert.h"
+
+#define QUANTITY(quantity) .type = PROPERTY_QUANTITY, .unit = (quantity)
+#define WORDS(list)        .type = PROPERTY_WORD, .words = (list)
+#define NODE               PROPERTY_CLASS(SCENARIO_NODE)
+#define CLIENT             PROPERTY_CLASS(SCENARIO_CLIENT)
+#define VM                 PROPERTY_CLASS(SCENARIO_VM)
+#define NETWORK            PROPERTY_CLASS(SCENARIO_NETWORK)
+#define LINK               PROPERTY_CLASS(SCENARIO_LINK)
+#define PING               PROPERTY_OF(SCENARIO_PING)
+#define REQUEST            PROPERTY_OF(SCENARIO_REQUEST)
+#define BULK               PROPERTY_OF(SCENARIO_BULK)
+#define MIGRATE            PROPERTY_OF(SCENARIO_MIGRATE)
+#define FAULT              PROPERTY_OF(SCENARIO_FAULT)
+
+static const char *const machine_states[] = {"running", "frozen", "powered-down", NULL};
+static const char *const vm_states[] = {"running", "paused", "powered-down", "lost", NULL};
+static const char *const migration_steps[] = {"waiting", "connect",   "configure", "prepare",
+                                              "rounds",  "stop-copy", "hand-over", "resume",
+                                              "done",    NULL};
+static const char *const migration_outcomes[] = {"succeeded", "failed", "cancelled", "refused",
+                                                 NULL};
+static const char *const bulk_outcomes[] = {"succeeded", "failed", NULL};
+
+const struct property_row property_table[] = {
+    /* every item of the timeline */
+    {PROPERTY_OF_ANY_ACTION, "start", .type = PROPERTY_INSTANT, .meaning = "When it began."},
+    {PROPERTY_OF_ANY_ACTION, "end", .type = PROPERTY_INSTANT,
+     .meaning = "When it ended, well or not."},
+    /* live-migrate */
+    {MIGRATE, "step", WORDS(migration_steps), .meaning = "The step it is in."},
+    {MIGRATE, "outcome", WORDS(migration_outcomes),
+     .meaning = "What came of it, once it has ended."},
+    {MIGRATE, "downtime", QUANTITY(QUANTITY_TIME),
+     .meaning = "From the pause of the VM at the source to its resumption, wherever that is."},
+    {MIGRATE, "total-time", QUANTITY(QUANTITY_TIME), .meaning = "From its start to its end."},
+    {MIGRATE, "rounds", QUANTITY(QUANTITY_COUNT),
+     .meaning = "Rounds of pages sent while the VM ran."},
+    {MIGRATE, "pages-sent", QUANTITY(QUANTITY_COUNT),
+     .meaning = "Pages sent in all rounds, the final one included."},
+    {MIGRATE, "zero-pages", QUANTITY(QUANTITY_COUNT),
+     .meaning = "How many of those were sent as a mark, because they held zeroes only."},
+    {MIGRATE, "bytes-sent", QUANTITY(QUANTITY_SIZE),
+     .meaning = "Bytes written to its connections."},
+    {MIGRATE, "timeouts", QUANTITY(QUANTITY_COUNT),
+     .meaning = "TCP retransmission time-outs that it met."},
+    /* ping */
+    {PING, "sent", QUANTITY(QUANTITY_COUNT), .meaning = "Echo requests sent."},
+    {PING, "received", QUANTITY(QUANTITY_COUNT), .meaning = "Echo replies received in time."},
+    {PING, "lost", QUANTITY(QUANTITY_COUNT),
+     .meaning = "Requests without a reply within their time-out."},
+    {PING, "longest-gap", QUANTITY(QUANTITY_TIME), .meaning = "Longest time between two replies."},
+    {PING, "rtt.min", QUANTITY(QUANTITY_TIME), .meaning = "Shortest round trip."},
+    {PING, "rtt.mean", QUANTITY(QUANTITY_TIME),
+     .meaning = "Mean round trip, rounded down to the nanosecond."},
+    {PING, "rtt.max", QUANTITY(QUANTITY_TIME), .meaning = "Longest round trip."},
+    /* request */
+    {REQUEST, "sent", QUANTITY(QUANTITY_COUNT), .meaning = "Requests sent."},
+    {REQUEST, "answered", QUANTITY(QUANTITY_COUNT), .meaning = "Responses received whole."},
+    {REQUEST, "failed", QUANTITY(QUANTITY_COUNT),
+     .meaning = "Requests that met a time-out or a broken connection."},
+    {REQUEST, "reconnects", QUANTITY(QUANTITY_COUNT),
+     .meaning = "Connections made after the first."},
+    {REQUEST, "longest-gap", QUANTITY(QUANTITY_TIME),
+     .meaning = "Longest time between two responses."},
+    {REQUEST, "latency.min", QUANTITY(QUANTITY_TIME),
+     .meaning = "Shortest time from request to whole response."},
+    {REQUEST, "latency.mean", QUANTITY(QUANTITY_TIME),
+     .meaning = "Mean time from request to whole response, rounded down."},
+    {REQUEST, "latency.max", QUANTITY(QUANTITY_TIME),
+     .meaning = "Longest time from request to whole response."},
+    /* tcp-bulk */
+    {BULK, "outcome", WORDS(bulk_outcomes), .meaning = "What came of it, once it has ended."},
+    {BULK, "bytes-received", QUANTITY(QUANTITY_SIZE),
+     .meaning = "Bytes that the receiver has read."},
+    {BULK, "duration", QUANTITY(QUANTITY_TIME),
+     .meaning = "From its start until the last byte was read."},
+    {BULK, "goodput", QUANTITY(QUANTITY_RATE), .meaning = "Bytes received over duration."},
+    {BULK, "retransmissions", QUANTITY(QUANTITY_COUNT), .meaning = "Segments sent again."},
+    {BULK, "timeouts", QUANTITY(QUANTITY_COUNT), .meaning = "Retransmission time-outs."},
+    /* fault */
+    {FAULT, "hits", QUANTITY(QUANTITY_COUNT),
+     .meaning = "Frames it lost or changed; for a machine, how often it struck."},
+    /* parts */
+    {VM, "state", WORDS(vm_states),
+     .meaning = "What it does now; `lost` with the host that ran it."},
+    {VM, "node", .type = PROPERTY_NODE, .meaning = "The node that runs it, or ran it last."},
+    {VM, "memory", QUANTITY(QUANTITY_SIZE), .meaning = "Its RAM."},
+    {VM, "paused-for", QUANTITY(QUANTITY_TIME),
+     .meaning = "How long it has been standing still now; 0 while it runs."},
+    {VM, "longest-pause", QUANTITY(QUANTITY_TIME),
+     .meaning = "The longest time it has been standing still."},
+    {VM, "pages-written", QUANTITY(QUANTITY_COUNT),
+     .meaning = "Stores by its guest that each touched one page."},
+    {NODE | CLIENT, "state", WORDS(machine_states), .meaning = "What it does now."},
+    {NODE, "memory", QUANTITY(QUANTITY_SIZE), .meaning = "Its RAM."},
+    {NETWORK | LINK, "drops", QUANTITY(QUANTITY_COUNT),
+     .meaning = "Frames lost: a queue was full, or a fault took them."},
+    {NETWORK | LINK, "frames", QUANTITY(QUANTITY_COUNT),
+     .meaning = "Frames that arrived, both directions."},
+    {NETWORK | LINK, "bytes", QUANTITY(QUANTITY_SIZE), .meaning = "Bytes of those frames."},
+    {LINK, "queue-max", QUANTITY(QUANTITY_SIZE),
+     .meaning = "The fullest that one of its output queues has been."},
+};
+const uint32_t property_table_count = sizeof(property_table) / sizeof(property_table[0]);
+
+uint32_t property_class(const struct scenario *scenario, struct scenario_part part)
+{
+    SIM_ASSERT(part.kind != SCENARIO_NO_PART);
+    if (part.kind == SCENARIO_ACTION) {
+        SIM_ASSERT(part.index < scenario->item_count);
+        return PROPERTY_OF(scenario->timeline[part.index].kind);
+    }
+    return PROPERTY_CLASS(part.kind);
+}
+
+const struct property_row *property_find(uint32_t class_bit, const char *name)
+{
+    for (uint32_t i = 0; i < property_table_count; i++) {
+        if ((property_table[i].classes & class_bit) != 0 &&
+            strcmp(property_table[i].name, name) == 0) {
+            return &property_table[i];
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,286 @@
+#include "testbed/scenario.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/assert.h"
+#include "testbed/loader.h"
+#include "testbed/name_range.h"
+#include "testbed/part_names.h"
+#include "testbed/scenario_rules.h"
+#include "testbed/yaml_set.h"
+
+/* ---- loading ------------------------------------------------------------------------------------------------------- */
+
+/* The whole file; NULL and errno where it cannot be read. One byte more than a scenario may have is enough to see that it is too large. */
+static char *read_file(const char *path, size_t *length)
+{
+    FILE *file = fopen(path, "rb");
+    if (file == NULL) {
+        return NULL;
+    }
+    char *text = malloc(YAML_TREE_BYTES_MAX + 2);
+    SIM_ASSERT(text != NULL);
+    *length = fread(text, 1, YAML_TREE_BYTES_MAX + 1, file);
+    int error = ferror(file) != 0 ? errno : 0;
+    fclose(file);
+    if (error != 0) {
+        free(text);
+        errno = error;
+        return NULL;
+    }
+    text[*length] = '\0';
+    return text;
+}
+
+static const char *directory_of(struct arena *arena, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL) {
+        return ".";
+    }
+    return slash == path ? "/" : arena_copy(arena, path, (size_t)(slash - path));
+}
+
+/* What a scenario without `name` is called: its file, without directory and ending. */
+static const char *name_of(struct arena *arena, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *base = slash == NULL ? path : slash + 1;
+    const char *dot = strrchr(base, '.');
+    size_t length = dot == NULL || dot == base ? strlen(base) : (size_t)(dot - base);
+    return arena_copy(arena, base, length);
+}
+
+struct scenario *scenario_load_text(const char *name, const char *text, size_t length,
+                                    const struct scenario_options *options,
+                                    struct diagnostics *diagnostics)
+{
+    static const struct scenario_options none = {0};
+    options = options == NULL ? &none : options;
+    uint32_t errors_before = diagnostics_count(diagnostics);
+    struct scenario *scenario = calloc(1, sizeof(*scenario));
+    SIM_ASSERT(scenario != NULL);
+    arena_init(&scenario->arena);
+    scenario->file = arena_copy(&scenario->arena, name, strlen(name));
+    const char *directory = options->directory != NULL ? options->directory : ".";
+    scenario->directory = arena_copy(&scenario->arena, directory, strlen(directory));
+    uint32_t source = diagnostics_add_source(diagnostics, SOURCE_FILE, name, text, length);
+    struct yaml_node *root = yaml_tree_parse(&scenario->arena, diagnostics, source, text, length);
+    for (uint32_t i = 0; root != NULL && i < options->set_count; i++) {
+        yaml_set(&scenario->arena, diagnostics, root, options->set[i]);
+    }
+    if (root != NULL) {
+        loader_load(scenario, root, diagnostics);
+        scenario_rules_apply(scenario, options->ignore_files, diagnostics);
+    }
+    if (diagnostics_count(diagnostics) > errors_before) {
+        scenario_free(scenario);
+        return NULL;
+    }
+    SIM_ASSERT(root != NULL);
+    if (scenario->name == NULL) {
+        scenario->name = name_of(&scenario->arena, name);
+    }
+    scenario_check(scenario);
+    return scenario;
+}
+
+struct scenario *scenario_load_file(const char *path, const struct scenario_options *options,
+                                    struct diagnostics *diagnostics)
+{
+    size_t length;
+    char *text = read_file(path, &length);
+    if (text == NULL) {
+        const char *reason = strerror(errno);
+        uint32_t source = diagnostics_add_source(diagnostics, SOURCE_FILE, path, "", 0);
+        diagnostics_error(diagnostics, (struct source_place){.source = source},
+                          "cannot be read: %s", reason);
+        return NULL;
+    }
+    struct scenario_options own = options != NULL ? *options : (struct scenario_options){0};
+    struct arena arena;
+    arena_init(&arena);
+    if (own.directory == NULL) {
+        own.directory = directory_of(&arena, path);
+    }
+    struct scenario *scenario = scenario_load_text(path, text, length, &own, diagnostics);
+    arena_close(&arena);
+    free(text);
+    return scenario;
+}
+
+void scenario_free(struct scenario *scenario)
+{
+    if (scenario != NULL) {
+        struct arena arena = scenario->arena;
+        arena_close(&arena);
+        free(scenario);
+    }
+}
+
+/* ---- looking things up --------------------------------------------------------------------------------------------- */
+
+struct scenario_part scenario_find(const struct scenario *scenario, const char *name)
+{
+    const struct scenario_name *entry = part_names_find(scenario, name);
+    return entry == NULL ? (struct scenario_part){SCENARIO_NO_PART, SIM_NONE} : entry->part;
+}
+
+const char *scenario_part_name(const struct scenario *scenario, struct scenario_part part)
+{
+    switch (part.kind) {
+    case SCENARIO_NETWORK:
+        SIM_ASSERT(part.index < scenario->network_count);
+        return scenario->networks[part.index].name;
+    case SCENARIO_NODE:
+        SIM_ASSERT(part.index < scenario->node_count);
+        return scenario->nodes[part.index].name;
+    case SCENARIO_CLIENT:
+        SIM_ASSERT(part.index < scenario->client_count);
+        return scenario->clients[part.index].name;
+    case SCENARIO_VM:
+        SIM_ASSERT(part.index < scenario->vm_count);
+        return scenario->vms[part.index].name;
+    case SCENARIO_LINK:
+        SIM_ASSERT(part.index < scenario->link_count);
+        return scenario->links[part.index].name;
+    default:
+        SIM_ASSERT(part.kind == SCENARIO_ACTION);
+        SIM_ASSERT(part.index < scenario->item_count);
+        return scenario->timeline[part.index].name;
+    }
+}
+
+const char *scenario_part_kind_name(enum scenario_part_kind kind)
+{
+    static const char *const names[SCENARIO_PART_KINDS] = {
+        "part", "network", "node", "client", "VM", "link", "item of the timeline"};
+    SIM_ASSERT(kind < SCENARIO_PART_KINDS);
+    return names[kind];
+}
+
+const char *scenario_action_word(enum scenario_action_kind kind)
+{
+    static const char *const words[SCENARIO_ACTIONS] = {
+        "item",   "ping",  "request", "tcp-bulk",     "live-migrate",
+        "cancel", "fault", "power",   "force-resume", "stop"};
+    SIM_ASSERT(kind < SCENARIO_ACTIONS);
+    return words[kind];
+}
+
+const struct scenario_indices *scenario_part_nics(const struct scenario *scenario,
+                                                  struct scenario_part machine)
+{
+    switch (machine.kind) {
+    case SCENARIO_NODE:
+        SIM_ASSERT(machine.index < scenario->node_count);
+        return &scenario->nodes[machine.index].nics;
+    case SCENARIO_CLIENT:
+        SIM_ASSERT(machine.index < scenario->client_count);
+        return &scenario->clients[machine.index].nics;
+    default:
+        SIM_ASSERT(machine.kind == SCENARIO_VM);
+        SIM_ASSERT(machine.index < scenario->vm_count);
+        return &scenario->vms[machine.index].nics;
+    }
+}
+
+uint32_t scenario_link_find(const struct scenario *scenario, struct scenario_part machine,
+                            uint32_t network)
+{
+    for (uint32_t i = 0; i < scenario->link_count; i++) {
+        const struct scenario_link *link = &scenario->links[i];
+        if (link->machine.kind == machine.kind && link->machine.index == machine.index &&
+            link->network == network) {
+            return i;
+        }
+    }
+    return SIM_NONE;
+}
+
+bool scenario_path(const struct scenario *scenario, const char *file, char *out, size_t capacity)
+{
+    int length = file[0] == '/' ? snprintf(out, capacity, "%s", file)
+                                : snprintf(out, capacity, "%s/%s", scenario->directory, file);
+    return length >= 0 && (size_t)length < capacity;
+}
+
+/* ---- invariants ---------------------------------------------------------------------------------------------------- */
+
+static void check_order(const struct scenario *scenario)
+{
+    for (uint32_t i = 1; i < scenario->network_count; i++) {
+        SIM_ASSERT(name_compare(scenario->networks[i - 1].name, scenario->networks[i].name) < 0);
+    }
+    for (uint32_t i = 1; i < scenario->node_count; i++) {
+        SIM_ASSERT(name_compare(scenario->nodes[i - 1].name, scenario->nodes[i].name) < 0);
+    }
+    for (uint32_t i = 1; i < scenario->client_count; i++) {
+        SIM_ASSERT(name_compare(scenario->clients[i - 1].name, scenario->clients[i].name) < 0);
+    }
+    for (uint32_t i = 1; i < scenario->vm_count; i++) {
+        SIM_ASSERT(name_compare(scenario->vms[i - 1].name, scenario->vms[i].name) < 0);
+    }
+}
+
+static void check_names(const struct scenario *scenario)
+{
+    uint32_t total = scenario->network_count + scenario->node_count + scenario->client_count +
+                     scenario->vm_count + scenario->link_count + scenario->item_count;
+    SIM_ASSERT(scenario->name_count == total);
+    for (uint32_t i = 0; i < scenario->name_count; i++) {
+        SIM_ASSERT(strcmp(scenario_part_name(scenario, scenario->names[i].part),
+                          scenario->names[i].name) == 0);
+        SIM_ASSERT(i == 0 || strcmp(scenario->names[i - 1].name, scenario->names[i].name) < 0);
+    }
+}
+
+static void check_nics(const struct scenario *scenario, const struct scenario_indices *nics)
+{
+    for (uint32_t i = 0; i < nics->count; i++) {
+        SIM_ASSERT(nics->items[i] < scenario->network_count);
+    }
+}
+
+static void check_parts(const struct scenario *scenario)
+{
+    for (uint32_t i = 0; i < scenario->network_count; i++) {
+        SIM_ASSERT(scenario->networks[i].subnet.prefix >= 8);
+        SIM_ASSERT(scenario->networks[i].rate_bps > 0);
+    }
+    for (uint32_t i = 0; i < scenario->node_count; i++) {
+        SIM_ASSERT(scenario->nodes[i].paging != SCENARIO_PAGING_AUTO);
+        SIM_ASSERT(scenario->nodes[i].dirty_log != SCENARIO_DIRTY_LOG_AUTO);
+        SIM_ASSERT(scenario->nodes[i].memory_bytes > 0);
+        check_nics(scenario, &scenario->nodes[i].nics);
+    }
+    for (uint32_t i = 0; i < scenario->client_count; i++) {
+        check_nics(scenario, &scenario->clients[i].nics);
+    }
+    for (uint32_t i = 0; i < scenario->vm_count; i++) {
+        SIM_ASSERT(scenario->vms[i].node < scenario->node_count);
+        SIM_ASSERT(scenario->vms[i].memory_bytes > 0);
+        check_nics(scenario, &scenario->vms[i].nics);
+    }
+}
+
+void scenario_check(const struct scenario *scenario)
+{
+    check_order(scenario);
+    check_names(scenario);
+    check_parts(scenario);
+    for (uint32_t i = 0; i < scenario->item_count; i++) {
+        const struct scenario_item *item = &scenario->timeline[i];
+        SIM_ASSERT(item->kind != SCENARIO_ACTION_UNSET);
+        SIM_ASSERT((item->trigger == SCENARIO_WHEN) == (item->when != NULL));
+        SIM_ASSERT(item->trigger == SCENARIO_WHEN || item->at_ns >= 0);
+    }
+    for (uint32_t i = 0; i < scenario->expect_count; i++) {
+        SIM_ASSERT(scenario->expect[i].holds != NULL);
+        SIM_ASSERT(scenario->expect[i].text != NULL);
+    }
+    SIM_ASSERT((scenario->end.kind == SCENARIO_END_WHEN) == (scenario->end.when != NULL));
+}

@@ -1,0 +1,371 @@
+#include "testbed/timeline_rules.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/assert.h"
+#include "testbed/expression.h"
+#include "testbed/loader.h"
+#include "testbed/schema.h"
+
+#define END_AFTER_LAST_NS (10 * SIM_S)
+#define END_AT_MOST_NS    (3600 * SIM_S)
+
+static bool has_nic(const struct scenario_indices *nics, uint32_t network)
+{
+    for (uint32_t i = 0; i < nics->count; i++) {
+        if (nics->items[i] == network) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- two ends and the network between them ------------------------------------------------------------------------- */
+
+static void decide_over(const struct scenario *scenario, const struct yaml_node *source,
+                        struct scenario_part from, struct scenario_part to, uint32_t *over,
+                        struct diagnostics *diagnostics)
+{
+    if (from.kind == SCENARIO_NO_PART || to.kind == SCENARIO_NO_PART) {
+        return;
+    }
+    const char *from_name = scenario_part_name(scenario, from),
+               *to_name = scenario_part_name(scenario, to);
+    if (from.kind == to.kind && from.index == to.index) {
+        diagnostics_error(diagnostics, loader_place(source, "to"), "both ends are '%s'", to_name);
+        return;
+    }
+    const struct scenario_indices *from_nics = scenario_part_nics(scenario, from);
+    const struct scenario_indices *to_nics = scenario_part_nics(scenario, to);
+    if (*over != SIM_NONE) {
+        const char *network = scenario->networks[*over].name;
+        if (!has_nic(from_nics, *over) || !has_nic(to_nics, *over)) {
+            diagnostics_error(diagnostics, loader_place(source, "over"), "'%s' has no NIC on '%s'",
+                              has_nic(from_nics, *over) ? to_name : from_name, network);
+        }
+        return;
+    }
+    if (yaml_tree_get(source, "over") != NULL) {
+        return; /* written, unknown, and reported */
+    }
+    for (uint32_t i = 0; i < from_nics->count; i++) {
+        if (from_nics->items[i] != SIM_NONE && has_nic(to_nics, from_nics->items[i])) {
+            *over = from_nics->items[i];
+            return;
+        }
+    }
+    diagnostics_error(diagnostics, loader_place(source, "to"),
+                      "'%s' and '%s' have no network in common", from_name, to_name);
+}
+
+static void decide_bulk(const struct scenario *scenario, struct scenario_bulk *bulk)
+{
+    static const struct scenario_tcp none = {.congestion = SCENARIO_CUBIC};
+    const struct scenario_tcp *tcp = &none;
+    if (bulk->from.kind == SCENARIO_NODE) {
+        tcp = &scenario->nodes[bulk->from.index].tcp;
+    } else if (bulk->from.kind == SCENARIO_CLIENT) {
+        tcp = &scenario->clients[bulk->from.index].tcp;
+    } else if (bulk->from.kind == SCENARIO_VM) {
+        tcp = &scenario->vms[bulk->from.index].guest.tcp;
+    }
+    bulk->congestion = bulk->congestion_as_written == SCENARIO_BULK_AS_MACHINE ? tcp->congestion
+                       : bulk->congestion_as_written == SCENARIO_BULK_RENO     ? SCENARIO_RENO
+                                                                               : SCENARIO_CUBIC;
+}
+
+/* ---- migrations ---------------------------------------------------------------------------------------------------- */
+
+static void decide_migration_over(struct scenario *scenario, struct scenario_migrate *migrate,
+                                  struct diagnostics *diagnostics)
+{
+    const struct scenario_vm *vm = &scenario->vms[migrate->vm];
+    const struct scenario_node *to = &scenario->nodes[migrate->to];
+    if (yaml_tree_get(migrate->source, "over") != NULL) {
+        for (uint32_t i = 0; i < migrate->over.count; i++) {
+            uint32_t network = migrate->over.items[i];
+            if (network != SIM_NONE && !has_nic(&to->nics, network)) {
+                diagnostics_error(diagnostics, loader_place(migrate->source, "over"),
+                                  "'%s' has no NIC on '%s'", to->name,
+                                  scenario->networks[network].name);
+            }
+        }
+        if (migrate->over.count > 0) {
+            return;
+        }
+    }
+    migrate->over.items =
+        arena_alloc(&scenario->arena, to->nics.count * sizeof(migrate->over.items[0]));
+    for (uint32_t shared = 0; shared < 2; shared++) {
+        for (uint32_t i = 0; i < to->nics.count; i++) {
+            uint32_t network = to->nics.items[i];
+            if (network != SIM_NONE && has_nic(&vm->nics, network) == (shared == 1)) {
+                migrate->over.items[migrate->over.count++] = network;
+            }
+        }
+    }
+    if (migrate->over.count == 0) {
+        diagnostics_error(diagnostics, loader_place(migrate->source, "to"),
+                          "'%s' has no NIC that a migration could come over", to->name);
+    }
+}
+
+static void check_migration(struct scenario *scenario, struct scenario_migrate *migrate,
+                            struct diagnostics *diagnostics)
+{
+    if (migrate->vm == SIM_NONE || migrate->to == SIM_NONE) {
+        return;
+    }
+    const struct scenario_vm *vm = &scenario->vms[migrate->vm];
+    const struct scenario_node *to = &scenario->nodes[migrate->to];
+    decide_migration_over(scenario, migrate, diagnostics);
+    for (uint32_t i = 0; i < vm->nics.count; i++) {
+        uint32_t network = vm->nics.items[i];
+        if (network != SIM_NONE && !has_nic(&to->nics, network)) {
+            diagnostics_error(diagnostics, loader_place(migrate->source, "to"),
+                              "'%s' has a NIC on '%s', and '%s' has none there", vm->name,
+                              scenario->networks[network].name, to->name);
+        }
+    }
+}
+
+/* Whether the first migration of a VM leads to where it is. Later ones are not judged: what came of the first is not known here. */
+static void check_first_migrations(struct scenario *scenario, struct diagnostics *diagnostics)
+{
+    uint32_t *first = arena_alloc(&scenario->arena, scenario->vm_count * sizeof(*first));
+    bool *unclear = arena_alloc(&scenario->arena, scenario->vm_count * sizeof(*unclear));
+    for (uint32_t i = 0; i < scenario->vm_count; i++) {
+        first[i] = SIM_NONE;
+    }
+    for (uint32_t i = 0; i < scenario->item_count; i++) {
+        const struct scenario_item *item = &scenario->timeline[i];
+        if (item->kind != SCENARIO_MIGRATE || item->action.migrate.vm == SIM_NONE) {
+            continue;
+        }
+        uint32_t vm = item->action.migrate.vm;
+        if (item->trigger != SCENARIO_AT || item->at_ns == QUANTITY_ABSENT) {
+            unclear[vm] = true;
+        } else if (first[vm] == SIM_NONE || item->at_ns < scenario->timeline[first[vm]].at_ns) {
+            first[vm] = i;
+        }
+    }
+    for (uint32_t i = 0; i < scenario->vm_count; i++) {
+        if (first[i] == SIM_NONE || unclear[i]) {
+            continue;
+        }
+        const struct scenario_migrate *migrate = &scenario->timeline[first[i]].action.migrate;
+        if (migrate->to != SIM_NONE && migrate->to == scenario->vms[i].node) {
+            diagnostics_error(diagnostics, loader_place(migrate->source, "to"),
+                              "'%s' is on '%s' already", scenario->vms[i].name,
+                              scenario->nodes[migrate->to].name);
+        }
+    }
+}
+
+/* ---- faults and power ---------------------------------------------------------------------------------------------- */
+
+static void check_fault(const struct scenario_fault *fault, struct diagnostics *diagnostics)
+{
+    const char *machine_kind = NULL;
+    for (uint32_t kind = 0; kind < FAULT_KINDS; kind++) {
+        if (fault->value[kind] == QUANTITY_ABSENT) {
+            continue;
+        }
+        const char *word = fault_table[kind].key->name;
+        if (fault_table[kind].target == FAULT_ON_MACHINE) {
+            if (machine_kind != NULL) {
+                diagnostics_error(diagnostics, loader_place(fault->source, word),
+                                  "'%s' and '%s' exclude each other", machine_kind, word);
+            }
+            machine_kind = word;
+        }
+        bool single = kind == FAULT_LOSS || kind == FAULT_DELAY || kind == FAULT_JITTER;
+        if (fault->nth != QUANTITY_ABSENT && !single) {
+            diagnostics_error(diagnostics, loader_place(fault->source, "nth"),
+                              "'nth' picks one frame, and '%s' is no fault of a single frame",
+                              word);
+        }
+    }
+}
+
+static void check_power(const struct scenario *scenario, const struct scenario_power *power,
+                        struct diagnostics *diagnostics)
+{
+    bool of_vm = power->verb == SCENARIO_PAUSE || power->verb == SCENARIO_RESUME;
+    if (of_vm && power->machine.kind != SCENARIO_VM && power->machine.kind != SCENARIO_NO_PART) {
+        diagnostics_error(
+            diagnostics, loader_place(power->source, "do"),
+            "only a VM can be paused and resumed, and '%s' is a %s; freeze and thaw stop a host",
+            scenario_part_name(scenario, power->machine),
+            scenario_part_kind_name(power->machine.kind));
+    }
+}
+
+/* ---- ports --------------------------------------------------------------------------------------------------------- */
+
+/* A port of a machine that the timeline opens: a bulk receiver and a server cannot both have it. */
+struct opened_port {
+    struct scenario_part machine;
+    int64_t port;
+    bool bulk;
+    uint32_t item;
+};
+
+static int opened_port_compare(const void *a, const void *b)
+{
+    const struct opened_port *x = a, *y = b;
+    if (x->machine.kind != y->machine.kind) {
+        return x->machine.kind < y->machine.kind ? -1 : 1;
+    }
+    if (x->machine.index != y->machine.index) {
+        return x->machine.index < y->machine.index ? -1 : 1;
+    }
+    if (x->port != y->port) {
+        return x->port < y->port ? -1 : 1;
+    }
+    return x->item < y->item ? -1 : x->item > y->item;
+}
+
+static void check_ports(struct scenario *scenario, struct diagnostics *diagnostics)
+{
+    struct opened_port *ports =
+        arena_alloc(&scenario->arena, scenario->item_count * sizeof(*ports));
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < scenario->item_count; i++) {
+        const struct scenario_item *item = &scenario->timeline[i];
+        if (item->kind == SCENARIO_REQUEST) {
+            ports[count++] =
+                (struct opened_port){item->action.request.to, item->action.request.port, false, i};
+        } else if (item->kind == SCENARIO_BULK) {
+            ports[count++] =
+                (struct opened_port){item->action.bulk.to, item->action.bulk.port, true, i};
+        }
+    }
+    if (count > 0) {
+        qsort(ports, count, sizeof(*ports), opened_port_compare);
+    }
+    for (uint32_t i = 1; i < count; i++) {
+        const struct opened_port *a = &ports[i - 1], *b = &ports[i];
+        if (a->machine.kind == b->machine.kind && a->machine.index == b->machine.index &&
+            a->port == b->port && a->bulk != b->bulk && a->machine.kind != SCENARIO_NO_PART) {
+            diagnostics_error(
+                diagnostics, scenario->timeline[b->item].source->place,
+                "port %d of '%s' serves '%s' already; give one of them another 'port'",
+                (int)a->port, scenario_part_name(scenario, a->machine),
+                scenario->timeline[a->item].name);
+        }
+    }
+}
+
+/* ---- items --------------------------------------------------------------------------------------------------------- */
+
+static void check_waits_for_itself(const struct scenario_item *item, uint32_t index,
+                                   struct diagnostics *diagnostics)
+{
+    if (item->when == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < item->when->reference_count; i++) {
+        struct scenario_part part = item->when->references[i].part;
+        if (part.kind == SCENARIO_ACTION && part.index == index) {
+            diagnostics_error(diagnostics, item->when->place, "'%s' waits for itself", item->name);
+        }
+    }
+}
+
+static void check_item(struct scenario *scenario, struct scenario_item *item,
+                       struct diagnostics *diagnostics)
+{
+    switch (item->kind) {
+    case SCENARIO_PING: {
+        struct scenario_ping *ping = &item->action.ping;
+        decide_over(scenario, ping->source, ping->from, ping->to, &ping->over, diagnostics);
+        break;
+    }
+    case SCENARIO_REQUEST: {
+        struct scenario_request *request = &item->action.request;
+        decide_over(scenario, request->source, request->from, request->to, &request->over,
+                    diagnostics);
+        break;
+    }
+    case SCENARIO_BULK: {
+        struct scenario_bulk *bulk = &item->action.bulk;
+        decide_over(scenario, bulk->source, bulk->from, bulk->to, &bulk->over, diagnostics);
+        decide_bulk(scenario, bulk);
+        break;
+    }
+    case SCENARIO_MIGRATE:
+        check_migration(scenario, &item->action.migrate, diagnostics);
+        break;
+    case SCENARIO_FAULT:
+        check_fault(&item->action.fault, diagnostics);
+        break;
+    case SCENARIO_POWER:
+        check_power(scenario, &item->action.power, diagnostics);
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- end and expectations ------------------------------------------------------------------------------------------ */
+
+static void decide_end(struct scenario_end *end, struct diagnostics *diagnostics)
+{
+    if (end->kind == SCENARIO_END_AT) {
+        if (end->at_most_ns != QUANTITY_ABSENT) {
+            diagnostics_error(
+                diagnostics, loader_place(end->source, "at-most"),
+                "'at-most' limits 'when' and 'after-last'; 'at' says the end by itself");
+        }
+        return;
+    }
+    if (end->kind == SCENARIO_END_AFTER_LAST && end->after_last_ns == QUANTITY_ABSENT) {
+        end->after_last_ns = END_AFTER_LAST_NS;
+    }
+    if (end->at_most_ns == QUANTITY_ABSENT) {
+        end->at_most_ns = END_AT_MOST_NS;
+    }
+}
+
+static void write_expect_text(struct scenario *scenario, struct scenario_expect *expect)
+{
+    char within[QUANTITY_TEXT_BYTES];
+    if (expect->holds == NULL) {
+        return;
+    }
+    const char *holds = expect->holds->text;
+    switch (expect->kind) {
+    case SCENARIO_EXPECT_NEVER:
+        expect->text = arena_print(&scenario->arena, "never %s", holds);
+        break;
+    case SCENARIO_EXPECT_ALWAYS:
+        expect->text = arena_print(&scenario->arena, "always %s", holds);
+        break;
+    case SCENARIO_EXPECT_WITHIN:
+        if (expect->after != NULL && expect->within_ns != QUANTITY_ABSENT) {
+            expect->text = arena_print(&scenario->arena, "within %s after %s: %s",
+                                       quantity_print(QUANTITY_TIME, expect->within_ns, within),
+                                       expect->after->text, holds);
+        }
+        break;
+    default:
+        expect->text = holds;
+        break;
+    }
+}
+
+void timeline_rules_apply(struct scenario *scenario, struct diagnostics *diagnostics)
+{
+    for (uint32_t i = 0; i < scenario->item_count; i++) {
+        check_item(scenario, &scenario->timeline[i], diagnostics);
+        check_waits_for_itself(&scenario->timeline[i], i, diagnostics);
+    }
+    check_first_migrations(scenario, diagnostics);
+    check_ports(scenario, diagnostics);
+    decide_end(&scenario->end, diagnostics);
+    for (uint32_t i = 0; i < scenario->expect_count; i++) {
+        write_expect_text(scenario, &scenario->expect[i]);
+    }
+}
