@@ -155,8 +155,23 @@ static inline void frame_free(struct frame_pool *pool, struct page_pool *pages, 
 }
 /* A second frame with the same contents, references taken. For flooding and duplication. */
 struct frame *frame_copy(struct frame_pool *pool, const struct frame *frame);
+void frame_push_tight(struct frame_pool *pool, struct frame *frame, struct slice slice); /* for frame_push only */
+
 /* Appends a slice; takes over its reference. Merges neighbours of a page; gathers small slices when full (F4). */
-void frame_push(struct frame_pool *pool, struct frame *frame, struct slice slice);
+static inline void frame_push(struct frame_pool *pool, struct frame *frame, struct slice slice)
+{
+    SIM_ASSERT(slice.length > 0);
+    SIM_ASSERT(frame->payload_bytes + slice.length <= FRAME_MTU_MAX);
+    uint32_t count = frame->slice_count;
+    frame->payload_bytes = (uint16_t)(frame->payload_bytes + slice.length);
+    if (SIM_LIKELY(count == 0 || (count < FRAME_SLICES_MAX &&
+                                  !page_same_handle(frame->slices[count - 1].page, slice.page)))) {
+        frame->slices[count] = slice;
+        frame->slice_count = (uint8_t)(count + 1);
+        return;
+    }
+    frame_push_tight(pool, frame, slice);
+}
 /* Sets wire_bytes from the headers and the payload, and digest (F1, F3). After the last change to the frame. */
 void frame_seal(struct frame_pool *pool, struct frame *frame);
 /* The digest of the contents as they are: what frame_seal stores. */

@@ -335,9 +335,7 @@ void link_sender_crashed(struct link *link)
         before = frame;
         frame = frame->next;
     }
-    if (frame != NULL) {
-        link_cut(link, before, frame, 0, "crash");
-    }
+    link_cut(link, before, frame, 0, "crash");
 }
 
 /* The last frame that has started and not arrived, NULL where there is none: O(frames on the wire). */

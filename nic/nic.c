@@ -5,7 +5,10 @@
 struct nic {
     /* What every frame touches. */
     struct net *net;
-    struct frame_sink in, out;
+    struct frame_sink in;
+    struct link
+        *link; /* where sent frames go, and who is told of crashes; NULL where they go to `out` */
+    struct frame_sink out;
     struct mac mac;
     uint32_t frame_bytes_max; /* MTU and Ethernet header */
     uint32_t ring_count;
@@ -19,7 +22,6 @@ struct nic {
     uint64_t ring_drops;
 
     struct machine *machine;
-    struct link *link; /* told of crashes; NULL where `out` is something else */
     uint32_t origin;
     uint32_t mtu;
 };
@@ -84,7 +86,6 @@ void nic_connect_out(struct nic *nic, struct frame_sink out)
 
 void nic_connect_link(struct nic *nic, struct link *link)
 {
-    nic->out = link_entrance(link);
     nic->link = link;
 }
 
@@ -192,6 +193,10 @@ static void nic_send(void *context, struct frame *frame)
     }
     if (SIM_UNLIKELY(frame->wire_bytes > nic->frame_bytes_max)) {
         net_lose_frame(nic->net, nic->origin, 0, "mtu", frame);
+        return;
+    }
+    if (SIM_LIKELY(nic->link != NULL)) {
+        link_send(nic->link, frame);
         return;
     }
     nic->out.receive(nic->out.context, frame);

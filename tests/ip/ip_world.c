@@ -65,8 +65,7 @@ static void world_wire(struct world *world, const struct world_options *options)
         if (options->cable) {
             link_connect(host->up, nic_wire_side(world->host[1 - i].nic));
         } else {
-            uint32_t port =
-                ether_switch_add_port(world->ether_switch, link_entrance(host->down));
+            uint32_t port = ether_switch_add_port(world->ether_switch, link_entrance(host->down));
             link_connect(host->up, ether_switch_port(world->ether_switch, port));
             link_connect(host->down, nic_wire_side(host->nic));
         }
@@ -94,8 +93,7 @@ struct world *world_new(const struct world_options *options)
     net_init(&world->net, world->sim, world->recorder, world->pages);
     recorder_listen(world->recorder, SIM_NONE, world_hears, world);
     sim_time ageing_ns = options->ageing_ns != 0 ? options->ageing_ns : ETHER_SWITCH_AGEING_NS;
-    world->ether_switch =
-        ether_switch_new(&world->net, switch_origin, WORLD_HOSTS_MAX, ageing_ns);
+    world->ether_switch = ether_switch_new(&world->net, switch_origin, WORLD_HOSTS_MAX, ageing_ns);
     struct link_options link = {
         .rate_bps = UINT64_C(1000000000), .delay_ns = 5 * SIM_US, .framing = options->framing};
     for (uint32_t i = 0; i < options->hosts; i++) {
