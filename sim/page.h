@@ -28,7 +28,7 @@
 #include "sim/assert.h"
 #include "sim/types.h"
 
-#define PAGE_BYTES 4096u
+#define PAGE_BYTES              4096u
 #define PAGE_PATTERN_NUMBER_MAX ((UINT64_C(1) << 62) - 1)
 
 struct page {
@@ -61,6 +61,8 @@ void page_pool_close(struct page_pool *pool);
 /* Literals alive, and the bytes of host memory behind them. 0 at the end of a run that leaked none. */
 uint32_t page_pool_live(const struct page_pool *pool);
 size_t page_pool_bytes(const struct page_pool *pool);
+/* Asserts what holds of a pool between calls, digests included: O(bytes), for tests. */
+void page_pool_check(const struct page_pool *pool);
 
 static inline struct page page_zero(void)
 {
@@ -107,7 +109,9 @@ void page_literal_free(struct page_pool *pool, struct page page); /* for page_un
 static inline struct page page_ref(struct page_pool *pool, struct page page)
 {
     if (SIM_UNLIKELY(page_is_literal(page))) {
-        page_literal_get(pool, page)->references++;
+        struct page_literal *literal = page_literal_get(pool, page);
+        SIM_ASSERT(literal->references > 0);
+        literal->references++;
     }
     return page;
 }
@@ -126,7 +130,8 @@ static inline void page_unref(struct page_pool *pool, struct page page)
 /* Bytes a handle stands for: 4,096 but for short literals. */
 uint32_t page_length(const struct page_pool *pool, struct page page);
 /* Copies bytes [offset, offset + length) into the watcher's buffer. The range must lie inside the page. */
-void page_copy_out(const struct page_pool *pool, struct page page, uint32_t offset, uint32_t length, void *out);
+void page_copy_out(const struct page_pool *pool, struct page page, uint32_t offset, uint32_t length,
+                   void *out);
 /* The bytes of a literal, borrowed until its last reference goes; NULL for zero and patterns. */
 const uint8_t *page_literal_bytes(const struct page_pool *pool, struct page page);
 /* CRC32C of all bytes of the page. */

@@ -1,0 +1,95 @@
+/* cluster/migration_internal.h - what the parts of the migration service share. Not for others. */
+#ifndef ORRERY_CLUSTER_MIGRATION_INTERNAL_H
+#define ORRERY_CLUSTER_MIGRATION_INTERNAL_H
+
+#include "cluster/migration_journal.h"
+#include "cluster/migration_records.h"
+#include "cluster/migration_service.h"
+
+#define MIGRATION_CONNECT_NS 1000000000 /* for each address */
+
+/* An outgoing migration, from the order to its settlement. On the list of its service until it is freed. */
+struct migration_source {
+    struct migration_service *service;
+    struct migration_source *next;
+    struct migration_order order;
+    uint64_t id;              /* 0 until the journal gave one */
+    struct rt_vm *vm;         /* NULL in a node that rebooted after GIVEN */
+    struct rt_stream *stream; /* NULL where not connected */
+    rt_time give_up_at;       /* end of the time limit */
+    uint64_t pages;           /* of the VM */
+    uint64_t entries_sent;
+    uint64_t *dirty; /* bitmap: what the present round sends */
+    struct migration_batch batch;
+    struct rt_slices slices;
+    bool counted; /* takes one of the pair's places */
+    bool given;   /* GIVEN is durable: cancel is too late */
+    bool cancel_asked;
+    bool paused; /* by us */
+    bool logging;
+    char why[160]; /* how it ended, for the record */
+};
+
+enum migration_incoming_state {
+    MIGRATION_INCOMING_FILLING,
+    MIGRATION_INCOMING_PREPARED,
+    MIGRATION_INCOMING_TAKING, /* GO is here; disks and OWNED are under way */
+    MIGRATION_INCOMING_OWNED,
+};
+
+struct migration_incoming {
+    struct migration_service *service;
+    struct migration_incoming *next;
+    struct migration_entry entry; /* the peer is the source */
+    enum migration_incoming_state state;
+    struct rt_vm *vm;
+    uint64_t entries_received;
+    uint64_t pages, pages_present; /* of the VM; those that have arrived at least once */
+    uint64_t *present;
+    uint32_t announce_count;
+    rt_time announce_spacing_ns;
+    struct rt_condition changed;
+};
+
+struct migration_service {
+    struct rt *rt;
+    struct migration_settings settings;
+    struct migration_source *outgoing;
+    struct migration_incoming *incoming;
+    struct rt_condition changed; /* a place between a pair has become free */
+};
+
+/* Migrations between this node and `peer`, both directions, that take a place. */
+uint32_t migration_pair_active(const struct migration_service *service, const char *peer);
+/* The body of an outgoing migration's task; frees it at the end. */
+RT_BLOCKS void migration_source_run(struct rt *rt, void *source);
+/* After GIVEN: asks the target until DONE or DISCARDED (H2). Frees or takes back the VM. False if the task was cancelled. */
+RT_BLOCKS bool migration_source_settle(struct rt *rt, struct migration_source *source);
+void migration_source_free(struct rt *rt, struct migration_source *source);
+
+/* Serves one connection whose first message was CONFIGURE, to its end. */
+RT_BLOCKS void migration_target_serve(struct rt *rt, struct migration_service *service,
+                                      struct rt_stream *stream,
+                                      const struct migration_message *configure);
+/* GO for an entry of ours: takes the VM over if it is PREPARED, and answers DONE or DISCARDED on the stream (NULL: on an administrator's
+ * word, nobody to answer). Hears FORGET there too, if it comes. */
+RT_BLOCKS void migration_target_go(struct rt *rt, struct migration_service *service,
+                                   struct rt_stream *stream, uint64_t id);
+struct migration_incoming *migration_incoming_find(struct migration_service *service, uint64_t id);
+/* Asks the source about an entry that is PREPARED (H3) or OWNED until it is settled. */
+RT_BLOCKS void migration_target_ask(struct rt *rt, struct migration_service *service, uint64_t id);
+
+/* The same as the body of a task, for an entry just recovered. */
+RT_BLOCKS void migration_target_ask_run(struct rt *rt, void *incoming);
+
+/* Tries the peer's addresses in turn, each for MIGRATION_CONNECT_NS. */
+RT_CHECKED RT_BLOCKS enum rt_error migration_connect(struct rt *rt,
+                                                     const struct migration_peer *peer,
+                                                     struct rt_stream **out);
+/* Sends a message without content. */
+RT_CHECKED RT_BLOCKS enum rt_error migration_say(struct rt *rt, struct rt_stream *stream,
+                                                 enum migration_message_type type, uint64_t id,
+                                                 uint64_t argument, rt_time deadline);
+void migration_record_handover(struct rt *rt, uint64_t request, uint64_t id, const char *state);
+
+#endif

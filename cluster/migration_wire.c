@@ -1,0 +1,350 @@
+#include "cluster/migration_wire.h"
+
+#include <string.h>
+
+#define MAGIC      0x4f4c4d31u /* "OLM1" */
+#define READ_PAGES 8u /* taken out of the stream at a time: 32 KiB fit any receive buffer */
+
+static void put_be(uint8_t *bytes, uint64_t value, uint32_t width)
+{
+    for (uint32_t i = width; i > 0; i--) {
+        bytes[i - 1] = (uint8_t)value;
+        value >>= 8;
+    }
+}
+
+static uint64_t get_be(const uint8_t *bytes, uint32_t width)
+{
+    uint64_t value = 0;
+    for (uint32_t i = 0; i < width; i++) {
+        value = value << 8 | bytes[i];
+    }
+    return value;
+}
+
+const char *migration_message_name(enum migration_message_type type)
+{
+    static const char *const names[MIGRATION_MESSAGE_TYPES] = {
+        "?",        "CONFIGURE", "RESERVED",  "REFUSED", "PAGES", "ROUND_END",
+        "ROUND_OK", "STATE",     "PREPARE",   "READY",   "GO",    "DONE",
+        "FORGET",   "CANCEL",    "DISCARDED", "DISCARD", "QUERY",
+    };
+    return type < MIGRATION_MESSAGE_TYPES ? names[type] : names[0];
+}
+
+/* The least and most content that a type may have (W2). */
+static bool length_allowed(enum migration_message_type type, uint64_t argument, uint32_t length)
+{
+    switch (type) {
+    case MIGRATION_CONFIGURE:
+        return length > 0 && length <= MIGRATION_CONFIGURE_BYTES_MAX + (1u << 20);
+    case MIGRATION_REFUSED:
+        return length <= 255;
+    case MIGRATION_STATE:
+        return length > 0 && length <= MIGRATION_CONTENT_MAX;
+    case MIGRATION_PAGES:
+        return argument > 0 && argument <= MIGRATION_BATCH_PAGES && length >= argument * 8 &&
+               length <= argument * (8 + RT_PAGE_BYTES) &&
+               (length - argument * 8) % RT_PAGE_BYTES == 0;
+    default:
+        return length == 0;
+    }
+}
+
+void migration_encode_header(const struct migration_message *message,
+                             uint8_t bytes[MIGRATION_HEADER_BYTES])
+{
+    put_be(bytes, MAGIC, 4);
+    put_be(bytes + 4, MIGRATION_VERSION, 2);
+    put_be(bytes + 6, (uint64_t)message->type, 2);
+    put_be(bytes + 8, message->id, 8);
+    put_be(bytes + 16, message->argument, 8);
+    put_be(bytes + 24, message->length, 4);
+    put_be(bytes + 28, message->crc, 4);
+}
+
+enum rt_error migration_decode_header(const uint8_t bytes[MIGRATION_HEADER_BYTES],
+                                      struct migration_message *message)
+{
+    uint64_t type = get_be(bytes + 6, 2);
+    if (get_be(bytes, 4) != MAGIC || get_be(bytes + 4, 2) != MIGRATION_VERSION || type == 0 ||
+        type >= MIGRATION_MESSAGE_TYPES) {
+        return RT_INVALID;
+    }
+    struct migration_message decoded = {
+        .type = (enum migration_message_type)type,
+        .id = get_be(bytes + 8, 8),
+        .argument = get_be(bytes + 16, 8),
+        .length = (uint32_t)get_be(bytes + 24, 4),
+        .crc = (uint32_t)get_be(bytes + 28, 4),
+    };
+    if (!length_allowed(decoded.type, decoded.argument, decoded.length)) {
+        return RT_INVALID;
+    }
+    *message = decoded;
+    return RT_OK;
+}
+
+/* ---- CONFIGURE ---------------------------------------------------------------------------------------------------- */
+
+uint32_t migration_encode_configure(const struct migration_configure *configure, uint8_t *bytes)
+{
+    uint8_t *at = bytes;
+    put_be(at, configure->request, 8);
+    memcpy(at + 8, configure->vm, MIGRATION_NAME_MAX);
+    memcpy(at + 72, configure->source.name, MIGRATION_NAME_MAX);
+    put_be(at + 136, configure->source.address_count, 4);
+    at += 140;
+    for (uint32_t i = 0; i < configure->source.address_count; i++) {
+        put_be(at, configure->source.addresses[i].ip4, 4);
+        put_be(at + 4, configure->source.addresses[i].port, 2);
+        at += 6;
+    }
+    put_be(at, configure->announce_count, 4);
+    put_be(at + 4, (uint64_t)configure->announce_spacing_ns, 8);
+    put_be(at + 12, configure->config_length, 4);
+    at += 16;
+    memcpy(at, configure->config, configure->config_length);
+    return (uint32_t)(at - bytes) + configure->config_length;
+}
+
+enum rt_error migration_decode_configure(const uint8_t *bytes, uint32_t length,
+                                         struct migration_configure *configure)
+{
+    if (length < 140) {
+        return RT_INVALID;
+    }
+    struct migration_configure c = {.request = get_be(bytes, 8)};
+    memcpy(c.vm, bytes + 8, MIGRATION_NAME_MAX);
+    memcpy(c.source.name, bytes + 72, MIGRATION_NAME_MAX);
+    c.source.address_count = (uint32_t)get_be(bytes + 136, 4);
+    if (c.vm[0] == 0 || c.vm[MIGRATION_NAME_MAX - 1] != 0 ||
+        c.source.name[MIGRATION_NAME_MAX - 1] != 0 || c.source.address_count == 0 ||
+        c.source.address_count > MIGRATION_ADDRESSES_MAX ||
+        length - 140 < c.source.address_count * 6 + 16) {
+        return RT_INVALID;
+    }
+    const uint8_t *at = bytes + 140;
+    for (uint32_t i = 0; i < c.source.address_count; i++) {
+        c.source.addresses[i] =
+            (struct rt_address){(uint32_t)get_be(at, 4), (uint16_t)get_be(at + 4, 2)};
+        at += 6;
+    }
+    c.announce_count = (uint32_t)get_be(at, 4);
+    uint64_t spacing = get_be(at + 4, 8);
+    c.config_length = (uint32_t)get_be(at + 12, 4);
+    c.config = at + 16;
+    if (c.announce_count > 100 || spacing > 60000000000u ||
+        c.config_length != length - 156 - c.source.address_count * 6) {
+        return RT_INVALID;
+    }
+    c.announce_spacing_ns = (rt_time)spacing;
+    *configure = c;
+    return RT_OK;
+}
+
+/* ---- sending -------------------------------------------------------------------------------------------------------- */
+
+/* Sets the CRC of header and content, and writes the header's bytes. */
+static void seal_header(struct rt *rt, struct migration_message message, uint32_t content_crc,
+                        uint8_t bytes[MIGRATION_HEADER_BYTES])
+{
+    message.crc = 0;
+    migration_encode_header(&message, bytes);
+    uint32_t crc = rt_crc32c(rt, 0, bytes, MIGRATION_HEADER_BYTES);
+    message.crc = rt_crc32c_concat(rt, crc, content_crc, message.length);
+    migration_encode_header(&message, bytes);
+}
+
+enum rt_error migration_send(struct rt *rt, struct rt_stream *stream,
+                             const struct migration_message *message, const void *content,
+                             rt_time deadline)
+{
+    uint8_t header[MIGRATION_HEADER_BYTES];
+    seal_header(rt, *message, rt_crc32c(rt, 0, content, message->length), header);
+    const struct rt_slice slices[2] = {
+        {.bytes = header, .length = MIGRATION_HEADER_BYTES},
+        {.bytes = content, .length = message->length},
+    };
+    return rt_write(rt, stream, slices, message->length > 0 ? 2 : 1, deadline);
+}
+
+enum rt_error migration_send_pages(struct rt *rt, struct rt_stream *stream, uint64_t id,
+                                   struct migration_batch *batch, rt_time deadline)
+{
+    uint8_t head[MIGRATION_HEADER_BYTES + 8 * MIGRATION_BATCH_PAGES];
+    struct rt_slice slices[1 + MIGRATION_BATCH_PAGES];
+    RT_ASSERT(rt, batch->count > 0 && batch->count <= MIGRATION_BATCH_PAGES);
+    RT_ASSERT(rt, batch->page_count <= batch->count);
+    for (uint32_t i = 0; i < batch->count; i++) {
+        put_be(head + MIGRATION_HEADER_BYTES + 8 * i, batch->entries[i], 8);
+    }
+    uint32_t crc = rt_crc32c(rt, 0, head + MIGRATION_HEADER_BYTES, 8 * (size_t)batch->count);
+    for (uint32_t i = 0; i < batch->page_count; i++) {
+        crc = rt_crc32c_concat(rt, crc, rt_page_crc32c(rt, batch->pages[i]), RT_PAGE_BYTES);
+        slices[1 + i] = (struct rt_slice){.page = batch->pages[i], .length = RT_PAGE_BYTES};
+    }
+    struct migration_message message = {
+        .type = MIGRATION_PAGES,
+        .id = id,
+        .argument = batch->count,
+        .length = 8 * batch->count + RT_PAGE_BYTES * batch->page_count,
+    };
+    seal_header(rt, message, crc, head);
+    slices[0] =
+        (struct rt_slice){.bytes = head, .length = MIGRATION_HEADER_BYTES + 8 * batch->count};
+    enum rt_error err = rt_write(rt, stream, slices, 1 + batch->page_count, deadline);
+    migration_release_batch(rt, batch);
+    return err;
+}
+
+/* ---- receiving ------------------------------------------------------------------------------------------------------ */
+
+enum rt_error migration_receive(struct rt *rt, struct rt_stream *stream,
+                                struct migration_message *message, rt_time deadline)
+{
+    uint8_t bytes[MIGRATION_HEADER_BYTES];
+    enum rt_error err = rt_read_bytes(rt, stream, bytes, sizeof bytes, deadline);
+    if (err != RT_OK) {
+        return err;
+    }
+    err = migration_decode_header(bytes, message);
+    if (err != RT_OK) {
+        return err;
+    }
+    if (message->length == 0) { /* nothing follows that would be checked later */
+        struct migration_message sealed = *message;
+        uint8_t again[MIGRATION_HEADER_BYTES];
+        seal_header(rt, sealed, 0, again);
+        return memcmp(bytes, again, sizeof bytes) == 0 ? RT_OK : RT_INVALID;
+    }
+    return RT_OK;
+}
+
+/* Compares the CRC that came with the header with that of what came. */
+static enum rt_error check_crc(struct rt *rt, const struct migration_message *message,
+                               uint32_t content_crc)
+{
+    uint8_t sealed[MIGRATION_HEADER_BYTES];
+    seal_header(rt, *message, content_crc, sealed);
+    return get_be(sealed + 28, 4) == message->crc ? RT_OK : RT_INVALID;
+}
+
+enum rt_error migration_receive_content(struct rt *rt, struct rt_stream *stream,
+                                        const struct migration_message *message, uint8_t **content,
+                                        rt_time deadline)
+{
+    *content = NULL;
+    if (message->length == 0) {
+        return RT_OK;
+    }
+    uint8_t *bytes = rt_alloc(rt, message->length);
+    if (bytes == NULL) {
+        return RT_NO_MEMORY;
+    }
+    /* In pieces that fit any receive buffer. */
+    enum rt_error err = RT_OK;
+    for (uint32_t at = 0; at < message->length && err == RT_OK;) {
+        uint32_t piece = message->length - at < 65536 ? message->length - at : 65536;
+        err = rt_read_bytes(rt, stream, bytes + at, piece, deadline);
+        at += piece;
+    }
+    if (err == RT_OK) {
+        err = check_crc(rt, message, rt_crc32c(rt, 0, bytes, message->length));
+    }
+    if (err != RT_OK) {
+        rt_free(rt, bytes);
+        return err;
+    }
+    *content = bytes;
+    return RT_OK;
+}
+
+/* Makes `count` pages from slices that hold exactly their bytes, whatever the cuts; adds their CRCs and hands them to the batch. */
+static enum rt_error take_pages(struct rt *rt, const struct rt_slices *slices, uint32_t count,
+                                struct migration_batch *batch, uint32_t *crc)
+{
+    struct rt_slice parts[8];
+    uint32_t at = 0, into = 0; /* slice, and bytes of it already used */
+    for (uint32_t page = 0; page < count; page++) {
+        uint32_t bytes = 0, part_count = 0;
+        while (bytes < RT_PAGE_BYTES && part_count < 8 && at < slices->count) {
+            struct rt_slice part = slices->items[at];
+            part.offset += into;
+            part.length -= into;
+            if (part.length > RT_PAGE_BYTES - bytes) {
+                part.length = RT_PAGE_BYTES - bytes;
+                into += part.length;
+            } else {
+                at++;
+                into = 0;
+            }
+            bytes += part.length;
+            parts[part_count++] = part;
+        }
+        enum rt_error err = rt_page_make(rt, parts, part_count, &batch->pages[batch->page_count]);
+        if (err != RT_OK) {
+            return err;
+        }
+        uint32_t page_crc = rt_page_crc32c(rt, batch->pages[batch->page_count++]);
+        *crc = rt_crc32c_concat(rt, *crc, page_crc, RT_PAGE_BYTES);
+    }
+    return RT_OK;
+}
+
+/* Reads the entries of PAGES; INVALID where they name another number of pages than the length has room for. */
+RT_BLOCKS static enum rt_error receive_entries(struct rt *rt, struct rt_stream *stream,
+                                               const struct migration_message *message,
+                                               struct migration_batch *batch, uint32_t *pages,
+                                               uint32_t *crc, rt_time deadline)
+{
+    uint8_t bytes[8 * MIGRATION_BATCH_PAGES];
+    batch->count = (uint32_t)message->argument;
+    enum rt_error err = rt_read_bytes(rt, stream, bytes, 8 * (size_t)batch->count, deadline);
+    if (err != RT_OK) {
+        return err;
+    }
+    *crc = rt_crc32c(rt, 0, bytes, 8 * (size_t)batch->count);
+    *pages = 0;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        batch->entries[i] = get_be(bytes + 8 * i, 8);
+        *pages += (batch->entries[i] & 1) == 0;
+    }
+    return *pages == (message->length - 8 * batch->count) / RT_PAGE_BYTES ? RT_OK : RT_INVALID;
+}
+
+enum rt_error migration_receive_pages(struct rt *rt, struct rt_stream *stream,
+                                      const struct migration_message *message,
+                                      struct migration_batch *batch, struct rt_slices *slices,
+                                      rt_time deadline)
+{
+    uint32_t pages = 0, crc = 0;
+    RT_ASSERT(rt, message->type == MIGRATION_PAGES);
+    batch->page_count = 0;
+    enum rt_error err = receive_entries(rt, stream, message, batch, &pages, &crc, deadline);
+    while (err == RT_OK && batch->page_count < pages) {
+        uint32_t count =
+            pages - batch->page_count < READ_PAGES ? pages - batch->page_count : READ_PAGES;
+        err = rt_read_exact(rt, stream, (uint64_t)count * RT_PAGE_BYTES, slices, deadline);
+        if (err == RT_OK) {
+            err = take_pages(rt, slices, count, batch, &crc);
+        }
+        rt_release(rt, slices);
+    }
+    if (err == RT_OK) {
+        err = check_crc(rt, message, crc);
+    }
+    if (err != RT_OK) {
+        migration_release_batch(rt, batch);
+    }
+    return err;
+}
+
+void migration_release_batch(struct rt *rt, struct migration_batch *batch)
+{
+    for (uint32_t i = 0; i < batch->page_count; i++) {
+        rt_page_unref(rt, batch->pages[i]);
+    }
+    batch->page_count = 0;
+    batch->count = 0;
+}

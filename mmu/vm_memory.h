@@ -1,0 +1,57 @@
+/* mmu/vm_memory.h - the memory of one VM instance: guest-physical pages, through second-level tables, in frames of its host.
+ *
+ *  V1. Every guest store and load goes through the second-level tables; nothing else finds the frame.
+ *  V2. A snapshot of a page is its handle: it never changes, whatever the guest stores later.
+ *  V3. With the dirty log on, D1 to D3 of mmu/dirty_log.h hold for every store, also for those of devices (DMA).
+ *  V4. vm_memory_close gives all frames back. */
+#ifndef ORRERY_MMU_VM_MEMORY_H
+#define ORRERY_MMU_VM_MEMORY_H
+
+#include "mmu/dirty_log.h"
+
+struct vm_memory;
+
+struct vm_memory_options {
+    struct host_memory *host;
+    uint64_t page_count;
+    enum second_level_format format;
+    enum dirty_log_mechanism mechanism;
+    const struct dirty_log_costs *costs; /* NULL: default */
+};
+
+/* All pages zero, mapped by 2 MiB leaves. NULL when the host has not enough memory: then nothing was taken. */
+SIM_CHECKED struct vm_memory *vm_memory_new(const struct vm_memory_options *options);
+void vm_memory_close(struct vm_memory *memory);
+uint64_t vm_memory_page_count(const struct vm_memory *memory);
+struct dirty_log *vm_memory_log(struct vm_memory *memory);
+struct second_level *vm_memory_tables(struct vm_memory *memory);
+
+/* A store by the guest's processor: the page's content becomes `page` (takes over the reference). Returns the time the guest lost to exits.
+ * index < page_count. */
+sim_time vm_memory_store(struct vm_memory *memory, uint64_t index, struct page page);
+/* A load: sets accessed flags; borrowed handle. */
+struct page vm_memory_load(struct vm_memory *memory, uint64_t index);
+/* What the hypervisor does: reads and writes frames without the guest's flags. Put takes over the reference; it sets no dirty bit. */
+struct page vm_memory_peek(const struct vm_memory *memory, uint64_t index);
+void vm_memory_put(struct vm_memory *memory, uint64_t index, struct page page);
+/* Initial content: pages [first, first + count) are patterns base, base + 1, ... */
+void vm_memory_fill(struct vm_memory *memory, uint64_t first, uint64_t count, enum page_class page_class, uint64_t base);
+
+/* ---- the hardware's own witness (ground truth) ---- */
+void vm_memory_watch(struct vm_memory *memory, bool watched);
+/* Pages changed since the last call (or since watched) whose bit is not in `reported`: their number; the first of them through
+ * `first_out`. Clears the truth. For the oracle "dirty". */
+uint64_t vm_memory_witness(struct vm_memory *memory, const uint64_t *reported, uint64_t *first_out);
+/* Pages whose bytes differ; the first of them through `first_out`. Both must have the same size. For the oracle "memory". */
+uint64_t vm_memory_compare(const struct vm_memory *a, const struct vm_memory *b, uint64_t *first_out);
+/* Stores by guest and devices so far. */
+uint64_t vm_memory_stores(const struct vm_memory *memory);
+
+struct vm_memory_statistics {
+    uint64_t stores, write_faults, splits, pml_exits;
+    uint64_t table_frames, large_leaves, small_leaves;
+};
+void vm_memory_statistics(const struct vm_memory *memory, struct vm_memory_statistics *out);
+void vm_memory_check(const struct vm_memory *memory);
+
+#endif

@@ -1,0 +1,285 @@
+/* sim/radix_queue.c - the monotone priority queue under the kernel. */
+#include "sim/radix_queue.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define RADIX_NEAR_CAPACITY_MIN 128u
+#define RADIX_SEGMENT_BYTES_MIN (32u * 1024)
+#define RADIX_SEGMENT_DOUBLINGS 6u /* to 2 MiB, the size of a huge page */
+
+static struct radix_chunk *radix_chunk_of(const struct radix_entry *entry)
+{
+    return (struct radix_chunk *)((uintptr_t)entry & ~(uintptr_t)(RADIX_CHUNK_BYTES - 1));
+}
+
+void radix_queue_init(struct radix_queue *queue)
+{
+    *queue = (struct radix_queue){.near_capacity = RADIX_NEAR_CAPACITY_MIN};
+    queue->near = malloc(queue->near_capacity * sizeof(*queue->near));
+    SIM_ASSERT(queue->near != NULL);
+}
+
+void radix_queue_close(struct radix_queue *queue)
+{
+    for (uint32_t i = 0; i < queue->segment_count; i++) {
+        free(queue->segments[i]);
+    }
+    free(queue->segments);
+    free(queue->near);
+    *queue = (struct radix_queue){0};
+}
+
+/* Cuts a new segment into free chunks. */
+static void radix_queue_grow(struct radix_queue *queue)
+{
+    uint32_t doublings = queue->segment_count < RADIX_SEGMENT_DOUBLINGS ? queue->segment_count
+                                                                        : RADIX_SEGMENT_DOUBLINGS;
+    size_t bytes = (size_t)RADIX_SEGMENT_BYTES_MIN << doublings;
+    queue->segments =
+        realloc(queue->segments, (queue->segment_count + 1) * sizeof(*queue->segments));
+    SIM_ASSERT(queue->segments != NULL);
+    struct radix_chunk *chunks =
+        aligned_alloc(doublings == RADIX_SEGMENT_DOUBLINGS ? bytes : RADIX_CHUNK_BYTES, bytes);
+    SIM_ASSERT(chunks != NULL);
+#ifdef MADV_HUGEPAGE
+    if (doublings == RADIX_SEGMENT_DOUBLINGS) {
+        (void)madvise(chunks, bytes, MADV_HUGEPAGE); /* Only speed depends on it. */
+    }
+#endif
+    queue->segments[queue->segment_count++] = chunks;
+    for (size_t i = bytes / RADIX_CHUNK_BYTES; i-- > 0;) {
+        chunks[i].next = queue->free_chunks;
+        queue->free_chunks = &chunks[i];
+    }
+}
+
+struct radix_entry *radix_queue_chunk_add(struct radix_queue *queue, struct radix_entry *cursor)
+{
+    if (SIM_UNLIKELY(queue->free_chunks == NULL)) {
+        radix_queue_grow(queue);
+    }
+    struct radix_chunk *chunk = queue->free_chunks;
+    queue->free_chunks = chunk->next;
+    chunk->next = cursor != NULL ? radix_chunk_of(cursor - 1) : NULL;
+    return chunk->entries;
+}
+
+static void radix_queue_chunk_free(struct radix_queue *queue, struct radix_chunk *chunk)
+{
+    chunk->next = queue->free_chunks;
+    queue->free_chunks = chunk;
+}
+
+/* Takes all entries out of a slot: the caller reads the chunks from the newest, which ends at the result, and frees them. */
+static struct radix_entry *radix_queue_detach(struct radix_queue *queue, uint32_t level,
+                                              uint32_t slot)
+{
+    struct radix_entry *end = queue->cursors[level][slot];
+    SIM_ASSERT(end != NULL);
+    queue->cursors[level][slot] = NULL;
+    queue->occupied[level] &= ~(UINT32_C(1) << slot);
+    if (queue->occupied[level] == 0) {
+        queue->levels &= ~(UINT32_C(1) << level);
+    }
+    return end;
+}
+
+/* Sends what is near back to slots; the next refill finds a finer range. */
+static void radix_queue_near_spill(struct radix_queue *queue)
+{
+    queue->near_range = 0;
+    for (uint32_t i = queue->near_first; i < queue->near_count; i++) {
+        radix_queue_push_slot(queue, queue->near[i]);
+    }
+    queue->near_first = queue->near_count = 0;
+}
+
+static void radix_queue_near_place(struct radix_queue *queue, struct radix_entry entry)
+{
+    uint32_t place = queue->near_count++;
+    while (place > queue->near_first && queue->near[place - 1].time > entry.time) {
+        queue->near[place] = queue->near[place - 1];
+        place--;
+    }
+    queue->near[place] = entry;
+}
+
+void radix_queue_near_insert(struct radix_queue *queue, struct radix_entry entry)
+{
+    uint32_t live = queue->near_count - queue->near_first;
+    if (SIM_UNLIKELY(live >= RADIX_NEAR_MAX)) {
+        radix_queue_near_spill(queue);
+        radix_queue_push_slot(queue, entry);
+        return;
+    }
+    if (SIM_UNLIKELY(queue->near_count == queue->near_capacity)) {
+        memmove(queue->near, queue->near + queue->near_first, live * sizeof(*queue->near));
+        queue->near_first = 0;
+        queue->near_count = live;
+    }
+    radix_queue_near_place(queue, entry);
+}
+
+/* Makes room for the entries of one instant, however many they are. */
+static void radix_queue_near_reserve(struct radix_queue *queue, size_t count)
+{
+    if (count <= queue->near_capacity) {
+        return;
+    }
+    SIM_ASSERT(count < UINT32_MAX / 2);
+    while (queue->near_capacity < count) {
+        queue->near_capacity *= 2;
+    }
+    queue->near = realloc(queue->near, queue->near_capacity * sizeof(*queue->near));
+    SIM_ASSERT(queue->near != NULL);
+}
+
+/* Sorts the entries of one chunk that ends at `end` into the empty near array. */
+static void radix_queue_take_chunk(struct radix_queue *queue, struct radix_entry *end)
+{
+    struct radix_chunk *chunk = radix_chunk_of(end - 1);
+    for (struct radix_entry *entry = chunk->entries; entry < end; entry++) {
+        radix_queue_near_place(queue, *entry);
+    }
+    radix_queue_chunk_free(queue, chunk);
+}
+
+/* Appends all chunks of a slot of level 0, where all times are equal. */
+static void radix_queue_take_instant(struct radix_queue *queue, struct radix_entry *end)
+{
+    radix_queue_near_reserve(queue, queue->count);
+    while (end != NULL) {
+        struct radix_chunk *chunk = radix_chunk_of(end - 1);
+        size_t count = (size_t)(end - chunk->entries);
+        memcpy(queue->near + queue->near_count, chunk->entries, count * sizeof(*queue->near));
+        queue->near_count += (uint32_t)count;
+        struct radix_chunk *older = chunk->next;
+        radix_queue_chunk_free(queue, chunk);
+        end = older != NULL ? older->entries + RADIX_CHUNK_ENTRIES : NULL;
+    }
+}
+
+/* Moves the entries of a detached slot to lower levels, base being the slot's first instant by now. */
+static void radix_queue_redistribute(struct radix_queue *queue, struct radix_entry *end)
+{
+    while (end != NULL) {
+        struct radix_chunk *chunk = radix_chunk_of(end - 1);
+        struct radix_chunk *older = chunk->next;
+        for (struct radix_entry *entry = chunk->entries; entry < end; entry++) {
+            radix_queue_push_slot(queue, *entry);
+        }
+        radix_queue_chunk_free(queue, chunk);
+        end = older != NULL ? older->entries + RADIX_CHUNK_ENTRIES : NULL;
+    }
+}
+
+bool radix_queue_refill(struct radix_queue *queue, sim_time until)
+{
+    SIM_ASSERT(queue->near_first == queue->near_count);
+    while (queue->levels != 0) {
+        uint32_t level = (uint32_t)__builtin_ctz(queue->levels);
+        uint32_t slot = (uint32_t)__builtin_ctz(queue->occupied[level]);
+        uint32_t shift = level * RADIX_DIGIT_BITS;
+        uint64_t digits_kept = ~(((uint64_t)RADIX_SLOTS << shift) - 1);
+        uint64_t base = (queue->base & digits_kept) | (uint64_t)slot << shift;
+        if (base > (uint64_t)until) {
+            return false;
+        }
+        SIM_ASSERT(base >= queue->base);
+        queue->base = base;
+        queue->near_first = queue->near_count = 0;
+        struct radix_entry *end = radix_queue_detach(queue, level, slot);
+        if (level == 0) {
+            queue->near_range = 1;
+            radix_queue_take_instant(queue, end);
+            return true;
+        }
+        if (radix_chunk_of(end - 1)->next == NULL) {
+            queue->near_range = UINT64_C(1) << shift;
+            radix_queue_take_chunk(queue, end);
+            return true;
+        }
+        queue->near_range = 0;
+        radix_queue_redistribute(queue, end);
+    }
+    return false;
+}
+
+void radix_queue_filter(struct radix_queue *queue,
+                        bool (*keep)(void *context, const struct radix_entry *entry), void *context)
+{
+    uint32_t kept = queue->near_first;
+    for (uint32_t i = queue->near_first; i < queue->near_count; i++) {
+        if (keep(context, &queue->near[i])) {
+            queue->near[kept++] = queue->near[i];
+        }
+    }
+    queue->count -= queue->near_count - kept;
+    queue->near_count = kept;
+    for (uint32_t level = 0; level < RADIX_LEVELS; level++) {
+        for (uint32_t slots = queue->occupied[level]; slots != 0; slots &= slots - 1) {
+            struct radix_entry *end =
+                radix_queue_detach(queue, level, (uint32_t)__builtin_ctz(slots));
+            while (end != NULL) {
+                struct radix_chunk *chunk = radix_chunk_of(end - 1);
+                struct radix_chunk *older = chunk->next;
+                for (struct radix_entry *entry = chunk->entries; entry < end; entry++) {
+                    if (keep(context, entry)) {
+                        radix_queue_push_slot(queue, *entry);
+                    } else {
+                        queue->count--;
+                    }
+                }
+                radix_queue_chunk_free(queue, chunk);
+                end = older != NULL ? older->entries + RADIX_CHUNK_ENTRIES : NULL;
+            }
+        }
+    }
+}
+
+static size_t radix_queue_check_slot(const struct radix_queue *queue, uint32_t level, uint32_t slot,
+                                     void (*visit)(void *context, const struct radix_entry *entry),
+                                     void *context)
+{
+    size_t count = 0;
+    const struct radix_entry *end = queue->cursors[level][slot];
+    while (end != NULL) {
+        const struct radix_chunk *chunk = radix_chunk_of(end - 1);
+        for (const struct radix_entry *entry = chunk->entries; entry < end; entry++) {
+            uint64_t difference = (uint64_t)entry->time ^ queue->base;
+            SIM_ASSERT(entry->time >= 0);
+            SIM_ASSERT(difference >= queue->near_range);
+            SIM_ASSERT((63u - (uint32_t)__builtin_clzll(difference | 1)) / RADIX_DIGIT_BITS ==
+                       level);
+            SIM_ASSERT(((uint64_t)entry->time >> (level * RADIX_DIGIT_BITS)) % RADIX_SLOTS == slot);
+            visit(context, entry);
+            count++;
+        }
+        end = chunk->next != NULL ? chunk->next->entries + RADIX_CHUNK_ENTRIES : NULL;
+    }
+    return count;
+}
+
+void radix_queue_check(const struct radix_queue *queue,
+                       void (*visit)(void *context, const struct radix_entry *entry), void *context)
+{
+    SIM_ASSERT(queue->near_first <= queue->near_count);
+    SIM_ASSERT(queue->near_count <= queue->near_capacity);
+    size_t count = queue->near_count - queue->near_first;
+    for (uint32_t i = queue->near_first; i < queue->near_count; i++) {
+        SIM_ASSERT(((uint64_t)queue->near[i].time ^ queue->base) < queue->near_range);
+        SIM_ASSERT(i == queue->near_first || queue->near[i - 1].time <= queue->near[i].time);
+        visit(context, &queue->near[i]);
+    }
+    for (uint32_t level = 0; level < RADIX_LEVELS; level++) {
+        SIM_ASSERT((queue->occupied[level] != 0) == ((queue->levels >> level & 1) != 0));
+        for (uint32_t slot = 0; slot < RADIX_SLOTS; slot++) {
+            bool occupied = (queue->occupied[level] >> slot & 1) != 0;
+            SIM_ASSERT(occupied == (queue->cursors[level][slot] != NULL));
+            count += radix_queue_check_slot(queue, level, slot, visit, context);
+        }
+    }
+    SIM_ASSERT(count == queue->count);
+}

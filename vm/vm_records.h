@@ -1,0 +1,31 @@
+/* vm/vm_records.h - what the hardware side says of VMs and of traffic. Origins: the VM for VM_*, the action for TRAFFIC_*. */
+#ifndef ORRERY_VM_VM_RECORDS_H
+#define ORRERY_VM_VM_RECORDS_H
+
+#include "sim/recorder.h"
+
+enum vm_record {
+    VM_CREATED, /* an instance is built, memory reserved {instance, host, pages} */
+    VM_REFUSED, /* {host, pages}; text: why */
+    VM_RUNS,    /* first resume, or resume {instance, host} */
+    VM_PAUSED,  /* {instance, host} */
+    VM_GONE, /* destroyed, or its host lost power {instance, host, was_running, stores_after_pause} */
+    VM_COMPARED, /* oracle: an instance runs on what came over the wire {instance, from_instance, pages_differ, first_page, state_differs,
+                   * comparable}; comparable 0: the instance it came from is gone */
+    VM_HARVESTED, /* oracle: stored pages that a harvest did not report {instance, pages, missed, first_missed} */
+    VM_LOG,                /* dirty logging {instance, on} */
+    VM_ANNOUNCED,          /* {instance, host, count} */
+    TRAFFIC_PING_SENT,     /* {sequence} */
+    TRAFFIC_PING_REPLY,    /* {sequence, rtt} */
+    TRAFFIC_PING_LOST,     /* no reply within the time-out {sequence} */
+    TRAFFIC_REQUEST_SENT,  /* {number} */
+    TRAFFIC_REQUEST_DONE,  /* {number, latency} */
+    TRAFFIC_REQUEST_LOST,  /* given up {number}; text: why */
+    TRAFFIC_BULK_PROGRESS, /* every 64 MiB received, and at the end {bytes, since_start} */
+    TRAFFIC_BULK_DONE,     /* {bytes, took, damaged}: all bytes have landed */
+    TRAFFIC_ENDED,         /* text: why: stopped, refused, reset, ... */
+    VM_RECORD_KINDS
+};
+extern const struct record_kind vm_record_kinds[VM_RECORD_KINDS];
+
+#endif
