@@ -19,9 +19,10 @@ enum record_unit {
     RECORD_NS,      /* a duration */
     RECORD_INSTANT, /* an instant of global time */
     RECORD_BPS,
-    RECORD_FLAG,    /* 0 or 1 */
-    RECORD_NUMBER,  /* an identifier: port, request, address */
-    RECORD_ORIGIN,  /* a part of the scenario, by origin; SIM_NONE for none */
+    RECORD_FLAG,   /* 0 or 1 */
+    RECORD_NUMBER, /* an identifier: port, request, address */
+    RECORD_ORIGIN, /* a part of the scenario, by origin; SIM_NONE for none */
+    RECORD_UNITS, /* how many there are; numbers are part of the recording format and never change */
 };
 
 struct record_field {
@@ -31,19 +32,20 @@ struct record_field {
 
 struct record_kind {
     const char *name; /* "migration.round" */
-    const char *meaning; /* one sentence for docs/formats.md and for the events list of the window */
+    const char
+        *meaning; /* one sentence for docs/formats.md and for the events list of the window */
     struct record_field fields[RECORD_VALUES_MAX];
     const char *text; /* what the text is, NULL where there is none */
-    bool detail;      /* not hashed, and written only where asked for (page states) */
+    bool detail; /* not hashed, takes no id, and is written only where asked for (page states) */
 };
 
 struct record {
     sim_time time;
-    uint64_t id;    /* counts hashed records from 1 */
+    uint64_t id;    /* counts hashed records and frames from 1; 0 for a record of a detail kind */
     uint64_t cause; /* id of the record that caused this one; 0 for none */
     uint32_t kind;
     uint32_t origin;
-    int64_t values[RECORD_VALUES_MAX]; /* as many as the kind has fields */
+    int64_t values[RECORD_VALUES_MAX]; /* as many as the kind has fields, then zeros */
     const char *text;                  /* "" where the kind has none; borrowed for the call */
 };
 
