@@ -9,8 +9,8 @@
  *  Q2. A turn is CORE_SLICE_NS long, counted from when the user got the core. At its end the user goes behind all who wait; if
  *      nobody does, a new turn begins. Whoever comes in the middle of a turn waits for its end.
  *  Q3. Only turns that end while somebody waits cost an event: a demand served on a free core that nobody else wants costs exactly one.
- *  Q4. Turns that end in the same nanosecond end in the order in which the kernel was told of them (K2): an order that
- *      repeats, and means nothing.
+ *  Q4. Turns that began and end together, end in the order in which they began. What else happens to meet in one nanosecond has the
+ *      order in which the kernel was told of it (K2), which repeats and means nothing.
  *  Q5. While the machine stands still nothing is served; turns go on where they stood. A crash forgets all demands without `done`. */
 #ifndef ORRERY_SIM_CORE_H
 #define ORRERY_SIM_CORE_H
