@@ -6,7 +6,7 @@
  *
  *  S1. A frame never leaves by the port it came in.
  *  S2. A MAC stands at one port at most; a frame from another port moves it, and a record says so.
- *  S3. The table is bounded; when it is full the entry unused for longest gives way. */
+ *  S3. The table is bounded; when it is full the entry whose source was not seen for longest gives way. */
 #ifndef ORRERY_NIC_ETHER_SWITCH_H
 #define ORRERY_NIC_ETHER_SWITCH_H
 
@@ -30,5 +30,6 @@ uint32_t ether_switch_lookup(const struct ether_switch *ether_switch, struct mac
 void ether_switch_forget(struct ether_switch *ether_switch); /* empties the table */
 /* While it is off it takes nothing in and forgets its table. */
 void ether_switch_set_power(struct ether_switch *ether_switch, bool powered);
+void ether_switch_check(const struct ether_switch *ether_switch);
 
 #endif

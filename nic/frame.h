@@ -7,7 +7,8 @@
  *  F1. wire_bytes is the length of the Ethernet frame without preamble, FCS and gap, padded to 60 as IEEE 802.3 asks.
  *  F2. Each slice owns one reference of its page.
  *  F3. digest covers all that the receiver can see: every header field and, for each slice, page identity, offset and length. It is
- *      computed once, when a stack or an injector first sends the frame (frame_seal), and changes only with the contents.
+ *      computed once, when a stack or an injector first sends the frame (frame_seal), and changes only with the contents. It
+ *      does not cover `corrupt`, which says what a fault did to the frame on its way.
  *  F4. A frame that will not fit FRAME_SLICES_MAX slices has its small slices gathered into one literal by its maker. */
 #ifndef ORRERY_NIC_FRAME_H
 #define ORRERY_NIC_FRAME_H
@@ -96,6 +97,7 @@ struct frame {
     uint16_t ip_id;
     uint16_t fragment_offset; /* bytes, a multiple of 8; L4 header present only where 0 */
     uint16_t payload_bytes;   /* sum of the slices: what follows the last header */
+    uint16_t rest_sum;        /* first fragment: one's complement sum of what the later ones carry, for the L4 checksum */
     struct ip4 ip_source, ip_destination;
     union {
         struct tcp_header tcp;
@@ -161,6 +163,15 @@ void frame_seal(struct frame_pool *pool, struct frame *frame);
 uint64_t frame_digest(const struct frame_pool *pool, const struct frame *frame);
 /* Bytes before the payload: Ethernet, IP, L4 with options. */
 uint32_t frame_header_bytes(const struct frame *frame);
+/* Length of a TCP header with these options, laid out as frame_bytes writes them: time stamps and SACK each begin with two
+ * NOPs, but time stamps take the place of them behind SACK permitted; window scale begins with one (RFC 7323, appendix A).
+ * At most 60, which three SACK blocks beside time stamps just fill. What tcp_header.header_bytes holds. */
+uint8_t frame_tcp_header_bytes(const struct tcp_header *tcp);
+
+/* One number for both directions between two ends, in 63 bits: what records call flow. Ports are 0 where there are none. */
+uint64_t frame_flow_between(struct ip4 a, uint16_t port_a, struct ip4 b, uint16_t port_b);
+/* The same of a frame: TCP and UDP with ports, but for fragments that do not show them; ARP by its addresses. */
+uint64_t frame_flow(const struct frame *frame);
 
 static inline bool mac_same(struct mac a, struct mac b)
 {

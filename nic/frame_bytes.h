@@ -1,6 +1,7 @@
 /* nic/frame_bytes.h - a frame as the bytes that a wire would carry, and back.
  *
  *  B1. frame_parse of frame_bytes gives a frame with the same digest, where payload literals equal what was there.
+ *      (Corrupt frames have no such way back. ARP has no checksum that could be wrong.) Fragments of TCP are refused: nobody here makes them.
  *  B2. No byte string makes frame_parse crash or read outside (fuzz target); what it does not know is refused with a reason. */
 #ifndef ORRERY_NIC_FRAME_BYTES_H
 #define ORRERY_NIC_FRAME_BYTES_H
@@ -10,7 +11,7 @@
 #define FRAME_BYTES_MAX (ETH_HEADER_BYTES + FRAME_MTU_MAX)
 
 /* Writes the frame with all checksums (RFC 1071; wrong ones where it is corrupt) to `out`, which holds FRAME_BYTES_MAX
- * bytes; returns wire_bytes. Padding is zero. */
+ * bytes; returns wire_bytes. The frame is sealed. Padding is zero. */
 uint32_t frame_bytes(const struct net *net, const struct frame *frame, uint8_t *out);
 
 enum frame_parse_result {

@@ -13,6 +13,10 @@
  *  L5. Occupancy counts bytes of frames that have not started. A frame that would exceed the limit is lost ("queue").
  *  L6. Every frame sent arrives, is recorded as lost, or is in the FIFO: sums of digests agree (oracle "frames", link_audit).
  *
+ * A frame that starts at the present instant has started. The fraction of a nanosecond that is carried is forgotten when the link falls idle
+ * and when the rate changes. Down, crash and changes act between events, so what arrives at the same instant but
+ * in a later wave is still on the wire. Arrivals are folded into the run hash, also of frames that are then lost.
+ *
  * Checked against a slow link with an event for each start, end and arrival (tests/links). */
 #ifndef ORRERY_NIC_LINK_H
 #define ORRERY_NIC_LINK_H
@@ -39,11 +43,11 @@ struct link_fault_loss {
 typedef void link_tap(void *context, const struct frame *frame, sim_time at, bool delivered);
 
 struct link_statistics {
-    uint64_t frames_sent, bytes_sent; /* bytes as wire_bytes */
+    uint64_t frames_sent, bytes_sent; /* handed to link_send; bytes as wire_bytes */
     uint64_t frames_delivered, bytes_delivered;
     uint64_t frames_lost;
     uint64_t queue_bytes_peak;
-    sim_time busy_ns;
+    sim_time busy_ns; /* time sending, of all frames in the FIFO */
 };
 
 struct link;
@@ -57,12 +61,14 @@ uint32_t link_origin(const struct link *link);
 
 /* Queues a sealed frame behind what is there. Takes it over: it may be lost at once (queue full). */
 void link_send(struct link *link, struct frame *frame);
+/* link_send as a sink, for a switch's port. */
+struct frame_sink link_entrance(struct link *link);
 
 /* ---- what may change while it runs ---- */
 void link_set_down(struct link *link, bool down, uint64_t cause);
 bool link_is_down(const struct link *link);
 void link_set_rate(struct link *link, uint64_t rate_bps);
-void link_set_delay(struct link *link, sim_time delay_ns);   /* frames that start later */
+void link_set_delay(struct link *link, sim_time delay_ns);   /* frames that have not started */
 void link_set_queue(struct link *link, uint64_t queue_bytes_max);
 void link_set_loss(struct link *link, struct link_fault_loss loss);
 /* Loses the next `count` arrivals after skipping `skip`: faults at the n-th occurrence. */
@@ -73,6 +79,7 @@ void link_lose_matching(struct link *link, bool (*matches)(void *context, const 
 /* The sender lost power (L4). */
 void link_sender_crashed(struct link *link);
 
+/* One tap at a time; NULL takes it away. It is called after the frame took its id: the newest of the recorder. */
 void link_set_tap(struct link *link, link_tap *tap, void *context);
 struct link_statistics link_statistics(const struct link *link);
 uint64_t link_rate(const struct link *link);

@@ -8,7 +8,7 @@
 /* Kinds, in the order of net_record_kinds. Each drop is a record with the reason as text and the frame as numbers, so that every
  * retransmission in a capture has its explanation. */
 enum net_record {
-    NET_FRAME_LOST,     /* origin link or NIC; text: down, loss, queue, ring, off, crash; {bytes, flow, sequence, payload} */
+    NET_FRAME_LOST,     /* origin link, NIC, switch or stack; text: see below; {bytes, flow, sequence, payload} */
     NET_LINK_STATE,     /* {up, rate_bps, delay_ns} */
     NET_ARP_ANNOUNCE,   /* gratuitous ARP sent {address, mac, number} */
     NET_SWITCH_LEARNED, /* a MAC moved to another port {mac, old_port, new_port} */
@@ -21,6 +21,9 @@ enum net_record {
     NET_ICMP_REPLY,     /* {source, identifier, sequence, rtt_ns} */
     NET_RECORD_KINDS
 };
+/* Reasons: down, loss, queue, crash (link); ring, off, stopped, mtu, crash (NIC); off (switch); checksum, address, arp, mtu,
+ * port, protocol, malformed, overlap, duplicate, reassembly, reset (stack). flow is frame_flow; sequence is that of TCP or of an ICMP echo, else
+ * the IP identification. */
 extern const struct record_kind net_record_kinds[NET_RECORD_KINDS];
 
 struct net {

@@ -4,11 +4,16 @@
  * the receive ring, which then drops; at the thaw the ring is drained in order. A machine that is off loses all of them.
  *
  *  N1. Nothing is sent for a machine that does not run.
- *  N2. The ring never holds more than its size; frames of a dead incarnation are gone. */
+ *  N2. The ring never holds more than its size; frames of a dead incarnation are gone.
+ *  N3. Frames enter the machine in the order in which they arrived, also across a freeze: the drain is an event of the instant of the
+ *      thaw, and what arrives before it ran queues behind.
+ *
+ * A NIC is made before what stands on it, so that it hears of power-on first and of a crash last (sim/machine.h). What is not for
+ * its address is ignored without a record; what it loses is recorded. */
 #ifndef ORRERY_NIC_NIC_H
 #define ORRERY_NIC_NIC_H
 
-#include "nic/net.h"
+#include "nic/link.h"
 #include "sim/machine.h"
 
 #define NIC_RING_FRAMES 512u
@@ -28,6 +33,8 @@ void nic_free(struct nic *nic);
 /* Where sent frames go (a link, a virtual switch port) and where received ones go (a stack, a virtual switch's uplink). */
 void nic_connect_out(struct nic *nic, struct frame_sink out);
 void nic_connect_in(struct nic *nic, struct frame_sink in);
+/* The same out, to a link, which then also hears of the machine's crash (link_sender_crashed, L4). */
+void nic_connect_link(struct nic *nic, struct link *link);
 /* The NIC as a sink for what arrives from the wire. */
 struct frame_sink nic_wire_side(struct nic *nic);
 /* The NIC as a sink for what the machine sends. */
@@ -38,5 +45,6 @@ uint32_t nic_mtu(const struct nic *nic);
 /* Receives every frame, not only its own and groups: a virtual switch's uplink. */
 void nic_set_promiscuous(struct nic *nic, bool promiscuous);
 uint64_t nic_ring_drops(const struct nic *nic);
+void nic_check(const struct nic *nic);
 
 #endif

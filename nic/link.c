@@ -1,0 +1,510 @@
+#include "nic/link.h"
+
+#include <stdlib.h>
+
+/* Work is counted in bits times 1e9, so that work / rate is nanoseconds. */
+#define NS_PER_S UINT64_C(1000000000)
+
+struct link {
+    /* What every frame touches. */
+    struct net *net;
+    struct frame *first, *last;
+    struct frame *unstarted; /* first frame that had not started when last looked; NULL: all had */
+    uint64_t queued_bytes;   /* of frames from `unstarted` on */
+    sim_time busy_until;     /* end of the last frame, or when what came after it was cut off */
+    sim_time delay_ns;
+    uint64_t carry; /* work that did not fill a nanosecond, < rate_bps */
+    uint64_t rate_bps;
+    uint64_t cached_bytes; /* link bytes whose division stands in cached_ns and cached_carry */
+    uint64_t cached_ns, cached_carry;
+    uint64_t queue_bytes_max;
+    uint64_t path_hash;
+    struct frame_sink sink;
+    uint32_t event, origin;
+    bool down;
+    bool ppp;
+    bool faulty; /* a loss fault or a tap is there: the slow way at arrival */
+    uint64_t digests_sent, digests_delivered, digests_lost; /* sums modulo 2^64 (L6) */
+    struct link_statistics statistics;
+
+    /* Faults and watching. */
+    uint64_t down_cause;
+    struct chance chance;
+    uint64_t arrivals; /* opportunities of the faults, whether or not one is there */
+    struct link_fault_loss loss;
+    uint64_t nth_skip, nth_count, nth_cause;
+    bool (*matches)(void *context, const struct frame *frame);
+    void *matches_context;
+    uint64_t matches_cause;
+    link_tap *tap;
+    void *tap_context;
+};
+
+static void link_arrival(void *context);
+
+static void link_divide(struct link *link, uint64_t bytes)
+{
+    uint64_t work = bytes * 8 * NS_PER_S;
+    link->cached_bytes = bytes;
+    link->cached_ns = work / link->rate_bps;
+    link->cached_carry = work % link->rate_bps;
+}
+
+struct link *link_new(struct net *net, uint32_t origin, const struct link_options *options,
+                      struct frame_sink sink)
+{
+    SIM_ASSERT(options->rate_bps > 0);
+    SIM_ASSERT(options->delay_ns >= 0);
+    struct link *link = calloc(1, sizeof *link);
+    SIM_ASSERT(link != NULL);
+    const char *path = sim_origin_path(net->sim, origin);
+    link->net = net;
+    link->origin = origin;
+    link->sink = sink;
+    link->rate_bps = options->rate_bps;
+    link->delay_ns = options->delay_ns;
+    link->ppp = options->framing == LINK_PPP;
+    link->queue_bytes_max = options->queue_bytes_max;
+    link->path_hash = recorder_name_hash(path);
+    link->chance = chance_key(sim_seed(net->sim), "link.loss", path);
+    link->event = sim_event_new(net->sim, origin, link_arrival, link);
+    link_divide(link, 0);
+    return link;
+}
+
+void link_free(struct link *link)
+{
+    while (link->first != NULL) {
+        struct frame *frame = link->first;
+        link->first = frame->next;
+        net_free_frame(link->net, frame);
+    }
+    sim_event_free(link->net->sim, link->event);
+    free(link);
+}
+
+void link_connect(struct link *link, struct frame_sink sink)
+{
+    link->sink = sink;
+}
+
+uint32_t link_origin(const struct link *link)
+{
+    return link->origin;
+}
+
+/* ---- sending -------------------------------------------------------------------------------- */
+
+static uint64_t link_bytes(const struct link *link, const struct frame *frame)
+{
+    if (SIM_LIKELY(!link->ppp)) {
+        return frame->wire_bytes + ETH_OVERHEAD_BYTES;
+    }
+    /* The Ethernet header goes, and with it the padding. */
+    return frame_header_bytes(frame) - ETH_HEADER_BYTES + frame->payload_bytes + PPP_HEADER_BYTES;
+}
+
+/* Time to send one frame with all that goes around it. What does not fill a nanosecond is carried to the next frame, so a
+ * burst ends exactly where one long frame would. Frames mostly come in one size: its division is kept. */
+static inline sim_time link_serialize(struct link *link, const struct frame *frame)
+{
+    uint64_t bytes = link_bytes(link, frame);
+    if (SIM_UNLIKELY(bytes != link->cached_bytes)) {
+        link_divide(link, bytes);
+    }
+    uint64_t carry = link->carry + link->cached_carry;
+    uint64_t ns = link->cached_ns;
+    if (carry >= link->rate_bps) {
+        carry -= link->rate_bps;
+        ns++;
+    }
+    link->carry = carry;
+    return (sim_time)ns;
+}
+
+/* Moves the line between started and not up to the present instant; each frame is passed once. */
+static inline void link_pass_started(struct link *link, sim_time now)
+{
+    struct frame *frame = link->unstarted;
+    while (frame != NULL && frame->start <= now) {
+        link->queued_bytes -= frame->wire_bytes;
+        frame = frame->next;
+    }
+    link->unstarted = frame;
+}
+
+static void link_lose(struct link *link, uint64_t cause, const char *reason, struct frame *frame)
+{
+    link->digests_lost += frame->digest;
+    link->statistics.frames_lost++;
+    net_lose_frame(link->net, link->origin, cause, reason, frame);
+}
+
+void link_send(struct link *link, struct frame *frame)
+{
+    sim_time now = sim_now(link->net->sim);
+    link->statistics.frames_sent++;
+    link->statistics.bytes_sent += frame->wire_bytes;
+    link->digests_sent += frame->digest;
+    if (SIM_UNLIKELY(link->down)) {
+        link_lose(link, link->down_cause, "down", frame);
+        return;
+    }
+    link_pass_started(link, now);
+    sim_time start = link->busy_until;
+    if (start < now) {
+        start = now;
+        link->carry = 0;
+    }
+    if (start > now) {
+        uint64_t queued_bytes = link->queued_bytes + frame->wire_bytes;
+        if (SIM_UNLIKELY(link->queue_bytes_max != 0 && queued_bytes > link->queue_bytes_max)) {
+            link_lose(link, 0, "queue", frame);
+            return;
+        }
+        link->queued_bytes = queued_bytes;
+        if (queued_bytes > link->statistics.queue_bytes_peak) {
+            link->statistics.queue_bytes_peak = queued_bytes;
+        }
+        if (link->unstarted == NULL) {
+            link->unstarted = frame;
+        }
+    }
+    sim_time sending_ns = link_serialize(link, frame);
+    frame->start = start;
+    frame->end = start + sending_ns;
+    frame->arrival = frame->end + link->delay_ns;
+    frame->next = NULL;
+    link->busy_until = frame->end;
+    link->statistics.busy_ns += sending_ns;
+    if (link->first != NULL) {
+        if (SIM_UNLIKELY(frame->arrival < link->last->arrival)) {
+            frame->arrival = link->last->arrival; /* L1: a shorter delay does not overtake */
+        }
+        link->last->next = frame;
+        link->last = frame;
+        return;
+    }
+    link->first = frame;
+    link->last = frame;
+    sim_event_arm(link->net->sim, link->event, frame->arrival);
+}
+
+static void link_receive(void *context, struct frame *frame)
+{
+    link_send(context, frame);
+}
+
+struct frame_sink link_entrance(struct link *link)
+{
+    return (struct frame_sink){link_receive, link};
+}
+
+/* ---- arriving ------------------------------------------------------------------------------- */
+
+/* Whether a fault of this instant takes the frame, and the record that started it. Each fault counts
+ * every arrival, so that taking one away moves no other. */
+static bool link_loses(struct link *link, const struct frame *frame, uint64_t *cause)
+{
+    bool lost = false;
+    if (link->loss.per_billion > 0 &&
+        chance_hit(link->chance, link->arrivals, link->loss.per_billion, NS_PER_S)) {
+        *cause = link->loss.cause;
+        lost = true;
+    }
+    if (link->nth_skip > 0) {
+        link->nth_skip--;
+    } else if (link->nth_count > 0) {
+        link->nth_count--;
+        *cause = link->nth_cause;
+        lost = true;
+    }
+    if (link->matches != NULL && link->matches(link->matches_context, frame)) {
+        *cause = link->matches_cause;
+        lost = true;
+    }
+    return lost;
+}
+
+/* Faults and taps; true if the frame is lost and gone. */
+static bool link_suffer(struct link *link, struct frame *frame)
+{
+    uint64_t cause = 0;
+    bool lost = link_loses(link, frame, &cause);
+    if (link->tap != NULL) {
+        link->tap(link->tap_context, frame, sim_now(link->net->sim), !lost);
+    }
+    if (lost) {
+        link_lose(link, cause, "loss", frame);
+    }
+    return lost;
+}
+
+static void link_arrival(void *context)
+{
+    struct link *link = context;
+    struct net *net = link->net;
+    struct frame *frame = link->first;
+    SIM_ASSERT(frame != NULL);
+    SIM_ASSERT(frame->arrival == sim_now(net->sim));
+    if (link->unstarted == frame) {
+        link_pass_started(link, frame->arrival);
+    }
+    link->first = frame->next;
+    if (link->first != NULL) {
+        sim_event_arm(net->sim, link->event, link->first->arrival);
+    }
+    link->arrivals++;
+
+    uint64_t id;
+    struct run_hash *hash = recorder_frame(net->recorder, &id);
+    run_hash_fold(hash, link->path_hash ^ (uint64_t)frame->arrival,
+                  frame->digest ^ frame->wire_bytes);
+
+    if (SIM_UNLIKELY(link->faulty) && link_suffer(link, frame)) {
+        return;
+    }
+    link->digests_delivered += frame->digest;
+    link->statistics.frames_delivered++;
+    link->statistics.bytes_delivered += frame->wire_bytes;
+    link->sink.receive(link->sink.context, frame);
+}
+
+/* ---- what may change while it runs ---------------------------------------------------------- */
+
+static void link_record_state(const struct link *link, uint64_t cause)
+{
+    RECORD(link->net->recorder, link->net->record_base + NET_LINK_STATE, link->origin, cause, "",
+           link->down ? 0 : 1, (int64_t)link->rate_bps, (int64_t)link->delay_ns);
+}
+
+/* Loses `frame` and all behind it; `before` is the one in front, NULL where there is none. The link is idle then. */
+static void link_cut(struct link *link, struct frame *before, struct frame *frame, uint64_t cause,
+                     const char *reason)
+{
+    sim_time now = sim_now(link->net->sim);
+    link_pass_started(link, now);
+    link->last = before;
+    if (before == NULL) {
+        link->first = NULL;
+        sim_event_cancel(link->net->sim, link->event);
+    } else {
+        before->next = NULL;
+    }
+    link->unstarted = NULL;
+    link->queued_bytes = 0;
+    link->carry = 0;
+    if (link->busy_until > now) {
+        link->busy_until = now;
+    }
+    while (frame != NULL) {
+        struct frame *next = frame->next;
+        sim_time sent_until = frame->start > now ? frame->start : now;
+        if (frame->end > sent_until) {
+            link->statistics.busy_ns -= frame->end - sent_until;
+        }
+        link_lose(link, cause, reason, frame);
+        frame = next;
+    }
+}
+
+void link_set_down(struct link *link, bool down, uint64_t cause)
+{
+    if (link->down == down) {
+        return;
+    }
+    link->down = down;
+    link->down_cause = cause;
+    link_record_state(link, cause);
+    if (down) {
+        link_cut(link, NULL, link->first, cause, "down");
+    }
+}
+
+bool link_is_down(const struct link *link)
+{
+    return link->down;
+}
+
+void link_sender_crashed(struct link *link)
+{
+    sim_time now = sim_now(link->net->sim);
+    struct frame *before = NULL;
+    struct frame *frame = link->first;
+    while (frame != NULL && frame->end <= now) {
+        before = frame;
+        frame = frame->next;
+    }
+    if (frame != NULL) {
+        link_cut(link, before, frame, 0, "crash");
+    }
+}
+
+/* The last frame that has started and not arrived, NULL where there is none: O(frames on the wire). */
+static struct frame *link_last_started(struct link *link)
+{
+    struct frame *started = NULL;
+    for (struct frame *frame = link->first; frame != link->unstarted; frame = frame->next) {
+        started = frame;
+    }
+    return started;
+}
+
+/* Computes anew when frames that have not started will start, end and arrive (L4). The head has always started, so the
+ * event that is armed for it stays. */
+static void link_retime(struct link *link, bool new_rate)
+{
+    link_pass_started(link, sim_now(link->net->sim));
+    if (link->unstarted == NULL) {
+        if (new_rate) {
+            link->carry = 0;
+        }
+        return;
+    }
+    struct frame *before = link_last_started(link);
+    sim_time start = link->unstarted->start;
+    SIM_ASSERT(before != NULL);
+    SIM_ASSERT(before->end == start);
+    sim_time arrival = before->arrival;
+    if (new_rate) {
+        link->carry = 0;
+    }
+    for (struct frame *frame = link->unstarted; frame != NULL; frame = frame->next) {
+        if (new_rate) {
+            sim_time sending_ns = link_serialize(link, frame);
+            link->statistics.busy_ns += sending_ns - (frame->end - frame->start);
+            frame->start = start;
+            frame->end = start + sending_ns;
+            start = frame->end;
+        }
+        frame->arrival = frame->end + link->delay_ns;
+        if (frame->arrival < arrival) {
+            frame->arrival = arrival;
+        }
+        arrival = frame->arrival;
+    }
+    link->busy_until = link->last->end;
+}
+
+void link_set_rate(struct link *link, uint64_t rate_bps)
+{
+    SIM_ASSERT(rate_bps > 0);
+    if (rate_bps == link->rate_bps) {
+        return;
+    }
+    link->rate_bps = rate_bps;
+    link_divide(link, 0);
+    link_retime(link, true);
+    link_record_state(link, 0);
+}
+
+void link_set_delay(struct link *link, sim_time delay_ns)
+{
+    SIM_ASSERT(delay_ns >= 0);
+    if (delay_ns == link->delay_ns) {
+        return;
+    }
+    link->delay_ns = delay_ns;
+    link_retime(link, false);
+    link_record_state(link, 0);
+}
+
+void link_set_queue(struct link *link, uint64_t queue_bytes_max)
+{
+    link->queue_bytes_max = queue_bytes_max;
+}
+
+static void link_note_faults(struct link *link)
+{
+    link->faulty = link->loss.per_billion > 0 || link->nth_count > 0 || link->matches != NULL ||
+                   link->tap != NULL;
+}
+
+void link_set_loss(struct link *link, struct link_fault_loss loss)
+{
+    SIM_ASSERT(loss.per_billion <= NS_PER_S);
+    link->loss = loss;
+    link_note_faults(link);
+}
+
+void link_lose_nth(struct link *link, uint64_t skip, uint64_t count, uint64_t cause)
+{
+    link->nth_skip = skip;
+    link->nth_count = count;
+    link->nth_cause = cause;
+    link_note_faults(link);
+}
+
+void link_lose_matching(struct link *link,
+                        bool (*matches)(void *context, const struct frame *frame), void *context,
+                        uint64_t cause)
+{
+    link->matches = matches;
+    link->matches_context = context;
+    link->matches_cause = cause;
+    link_note_faults(link);
+}
+
+void link_set_tap(struct link *link, link_tap *tap, void *context)
+{
+    link->tap = tap;
+    link->tap_context = context;
+    link_note_faults(link);
+}
+
+/* ---- looking -------------------------------------------------------------------------------- */
+
+struct link_statistics link_statistics(const struct link *link)
+{
+    return link->statistics;
+}
+
+uint64_t link_rate(const struct link *link)
+{
+    return link->rate_bps;
+}
+
+uint64_t link_queued_bytes(struct link *link)
+{
+    link_pass_started(link, sim_now(link->net->sim));
+    return link->queued_bytes;
+}
+
+bool link_audit(const struct link *link)
+{
+    uint64_t digests = link->digests_delivered + link->digests_lost;
+    uint64_t frames = link->statistics.frames_delivered + link->statistics.frames_lost;
+    for (const struct frame *frame = link->first; frame != NULL; frame = frame->next) {
+        digests += frame->digest;
+        frames++;
+    }
+    return digests == link->digests_sent && frames == link->statistics.frames_sent;
+}
+
+void link_check(const struct link *link)
+{
+    sim_time now = sim_now(link->net->sim);
+    SIM_ASSERT(link->carry < link->rate_bps);
+    SIM_ASSERT(sim_event_queued(link->net->sim, link->event) == (link->first != NULL));
+    SIM_ASSERT(!link->down || link->first == NULL);
+    uint64_t queued_bytes = 0;
+    bool unstarted = false;
+    for (const struct frame *frame = link->first; frame != NULL; frame = frame->next) {
+        unstarted = unstarted || frame == link->unstarted;
+        queued_bytes += unstarted ? frame->wire_bytes : 0;
+        SIM_ASSERT(unstarted || frame->start <= now);
+        SIM_ASSERT(frame->start <= frame->end);
+        SIM_ASSERT(frame->end <= frame->arrival);
+        SIM_ASSERT(frame->arrival >= now);
+        if (frame->next != NULL) {
+            SIM_ASSERT(frame->next->start >= frame->end);
+            SIM_ASSERT(frame->next->arrival >= frame->arrival);
+        } else {
+            SIM_ASSERT(frame == link->last);
+            SIM_ASSERT(frame->end <= link->busy_until);
+        }
+    }
+    SIM_ASSERT(unstarted == (link->unstarted != NULL));
+    SIM_ASSERT(queued_bytes == link->queued_bytes);
+    SIM_ASSERT(link_audit(link));
+}
