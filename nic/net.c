@@ -100,12 +100,14 @@ void net_init(struct net *net, struct sim *sim, struct recorder *recorder, struc
         .recorder = recorder,
         .pages = pages,
         .frames = frame_pool_new(pages),
+        .streams = stream_witness_new(),
         .record_base = recorder_add_kinds(recorder, net_record_kinds, NET_RECORD_KINDS),
     };
 }
 
 void net_close(struct net *net)
 {
+    stream_witness_close(net->streams);
     frame_pool_close(net->frames);
     *net = (struct net){0};
 }

@@ -8,9 +8,9 @@
 
 struct witness_stream {
     uint64_t key;
-    uint32_t ends;  /* that joined and have not left; 0: the place is free */
-    uint32_t next;  /* in the chain of its bucket, or of the free places    */
-    bool finished;  /* total_offset and total_sum are set                   */
+    uint32_t ends; /* that joined and have not left; 0: the place is free */
+    uint32_t next; /* in the chain of its bucket, or of the free places    */
+    bool finished; /* total_offset and total_sum are set                   */
     uint64_t total_offset, total_sum;
     uint64_t written; /* checkpoints 1 to `written` were written; the ring holds the last of them */
     uint64_t first;   /* the first that was written here                    */
@@ -117,7 +117,8 @@ static uint32_t take_place(struct stream_witness *witness, uint64_t key)
     return place;
 }
 
-void stream_witness_join(struct stream_witness *witness, struct stream_witness_end *end, uint64_t key)
+void stream_witness_join(struct stream_witness *witness, struct stream_witness_end *end,
+                         uint64_t key)
 {
     SIM_ASSERT(end->key == 0 || end->key == key);
     uint32_t place = *bucket_of(witness, key);
@@ -174,8 +175,8 @@ static uint64_t sum_bytes(const uint8_t *bytes, uint32_t length, uint64_t offset
     return sum;
 }
 
-static inline uint64_t sum_slice(const struct page_pool *pages, struct page page, uint32_t page_offset, uint32_t length,
-                                 uint64_t offset)
+static inline uint64_t sum_slice(const struct page_pool *pages, struct page page,
+                                 uint32_t page_offset, uint32_t length, uint64_t offset)
 {
     uint64_t identity = page.v;
     if (SIM_UNLIKELY(page_is_literal(page))) {
@@ -209,7 +210,8 @@ void stream_witness_sent(struct stream_witness *witness, struct stream_witness_e
             struct witness_stream *stream = witness->streams[end->stream];
             uint64_t checkpoint = end->offset / WITNESS_STRIDE_BYTES;
             if (checkpoint != stream->written + 1 || stream->written == 0) {
-                stream->first = checkpoint; /* the first of all, or of an end that was loaded: others do not count */
+                stream->first =
+                    checkpoint; /* the first of all, or of an end that was loaded: others do not count */
             }
             stream->sums[checkpoint % WITNESS_CHECKPOINTS] = end->sum;
             stream->written = checkpoint;
@@ -222,7 +224,8 @@ static bool compare(const struct stream_witness *witness, struct stream_witness_
 {
     const struct witness_stream *stream = witness->streams[end->stream];
     uint64_t checkpoint = end->offset / WITNESS_STRIDE_BYTES;
-    bool known = stream->written != 0 && checkpoint >= stream->first && checkpoint <= stream->written &&
+    bool known = stream->written != 0 && checkpoint >= stream->first &&
+                 checkpoint <= stream->written &&
                  checkpoint + WITNESS_CHECKPOINTS > stream->written;
     if (!known) {
         return true;

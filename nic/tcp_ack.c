@@ -59,8 +59,9 @@ static void enter_fast_recovery(struct tcp_connection *c)
     c->recover = c->snd_max;
     c->recoveries++;
     c->cwnd = c->ssthresh + (c->sack ? 0 : TCP_DUP_THRESH * c->mss);
-    RECORD(c->layer->net->recorder, c->layer->net->record_base + NET_TCP_RECOVERY, c->layer->origin, 0, "",
-           (int64_t)c->flow, tcp_record_sequence(c->snd_una), tcp_record_sequence(c->recover), (int64_t)c->cwnd);
+    RECORD(c->layer->net->recorder, c->layer->net->record_base + NET_TCP_RECOVERY, c->layer->origin,
+           0, "", (int64_t)c->flow, tcp_record_sequence(c->snd_una),
+           tcp_record_sequence(c->recover), (int64_t)c->cwnd);
     c->rescue_rxt = 0;
     uint64_t hole = tcp_ranges_gap(&c->sacked, c->snd_una, c->snd_max);
     c->high_rxt = c->snd_una + tcp_retransmit(c, c->snd_una, hole);
@@ -102,7 +103,8 @@ static void new_ack(struct tcp_connection *c, const struct frame *frame, uint64_
     bool timed = c->mark_sequence <= ack;
     sim_time deadline = c->deadlines[TCP_DEADLINE_RETRANSMIT];
     tcp_acknowledged(c, ack);
-    if (!timed && frame->tcp.timestamps && frame->tcp.ts_echo != 0 && (c->slow & TCP_SLOW_RECOVERY) != 0) {
+    if (!timed && frame->tcp.timestamps && frame->tcp.ts_echo != 0 &&
+        (c->slow & TCP_SLOW_RECOVERY) != 0) {
         /* RFC 7323, 4.1: after retransmissions only the echo tells which copy arrived. Its clock ticks in ms. */
         uint32_t ms = c->layer->now_ms + c->ts_offset - frame->tcp.ts_echo;
         if (ms < UINT32_C(1) << 24) {
@@ -124,7 +126,8 @@ static void new_ack(struct tcp_connection *c, const struct frame *frame, uint64_
         c->duplicate_acks = 0;
         partial_ack(c, acked);
         if (!c->sack && !first && deadline != SIM_NEVER) {
-            c->deadlines[TCP_DEADLINE_RETRANSMIT] = deadline; /* RFC 6582: only the first partial ACK resets it */
+            c->deadlines[TCP_DEADLINE_RETRANSMIT] =
+                deadline; /* RFC 6582: only the first partial ACK resets it */
         }
     }
 }
@@ -168,7 +171,8 @@ static void window_update(struct tcp_connection *c, const struct frame *frame, u
     }
 }
 
-void tcp_receive_ack(struct tcp_connection *c, const struct frame *frame, uint64_t sequence, uint64_t ack)
+void tcp_receive_ack(struct tcp_connection *c, const struct frame *frame, uint64_t sequence,
+                     uint64_t ack)
 {
     const struct tcp_header *h = &frame->tcp;
     SIM_ASSERT(ack <= c->snd_max);
@@ -183,7 +187,8 @@ void tcp_receive_ack(struct tcp_connection *c, const struct frame *frame, uint64
     if (ack > c->snd_una) {
         new_ack(c, frame, ack);
     } else if (c->snd_una < c->snd_max) {
-        bool plain = frame->payload_bytes == 0 && (h->flags & (TCP_SYN | TCP_FIN)) == 0 && same_window;
+        bool plain =
+            frame->payload_bytes == 0 && (h->flags & (TCP_SYN | TCP_FIN)) == 0 && same_window;
         if (c->sack ? news : plain && (c->slow & TCP_SLOW_PROBING) == 0) {
             duplicate_ack(c);
         }

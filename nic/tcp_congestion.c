@@ -249,7 +249,9 @@ static uint32_t reduced(struct tcp_connection *c)
         struct tcp_cubic *q = &c->cubic;
         target = (uint32_t)((uint64_t)window * CUBIC_BETA_PERCENT / 100);
         /* Fast convergence: a flow that lost before it was back at W_max makes room for others. */
-        q->w_max = window < q->w_max ? (uint32_t)((uint64_t)window * (100 + CUBIC_BETA_PERCENT) / 200) : window;
+        q->w_max = window < q->w_max
+                       ? (uint32_t)((uint64_t)window * (100 + CUBIC_BETA_PERCENT) / 200)
+                       : window;
         q->prior = window;
         q->epoch = SIM_NEVER;
     }

@@ -41,7 +41,8 @@ void tcp_answer_syn(struct tcp_connection *c)
 
 /* ---- LISTEN: RFC 9293, 3.10.7.2 ---------------------------------------------------------------------------------------- */
 
-static void receive_listen(struct tcp_layer *layer, struct tcp_listener *listener, const struct frame *frame)
+static void receive_listen(struct tcp_layer *layer, struct tcp_listener *listener,
+                           const struct frame *frame)
 {
     const struct tcp_header *h = &frame->tcp;
     if ((h->flags & TCP_RST) != 0) {

@@ -26,7 +26,8 @@ static inline bool predicted(const struct tcp_connection *c, const struct frame 
 }
 
 /* RFC 7323, 4.3: the echo is that of the segment which the last ACK sent had reached. */
-static inline void take_timestamp(struct tcp_connection *c, const struct tcp_header *h, uint64_t sequence)
+static inline void take_timestamp(struct tcp_connection *c, const struct tcp_header *h,
+                                  uint64_t sequence)
 {
     if (c->timestamps && sequence <= c->rcv_acked) {
         c->ts_recent = h->ts_value;
@@ -133,7 +134,8 @@ static bool paws_rejects(const struct tcp_connection *c, const struct tcp_header
 }
 
 /* Fifth check. False if the segment is through. */
-static bool receive_acknowledgment(struct tcp_connection *c, const struct frame *frame, uint64_t sequence)
+static bool receive_acknowledgment(struct tcp_connection *c, const struct frame *frame,
+                                   uint64_t sequence)
 {
     const struct tcp_header *h = &frame->tcp;
     if ((h->flags & TCP_ACK) == 0) {
@@ -226,7 +228,8 @@ static bool receive_text(struct tcp_connection *c, struct frame *frame, uint64_t
 {
     bool fin = (frame->tcp.flags & TCP_FIN) != 0;
     uint32_t length = frame->payload_bytes;
-    bool open = c->state == TCP_ESTABLISHED || c->state == TCP_FIN_WAIT_1 || c->state == TCP_FIN_WAIT_2;
+    bool open =
+        c->state == TCP_ESTABLISHED || c->state == TCP_FIN_WAIT_1 || c->state == TCP_FIN_WAIT_2;
     if (!open || (length == 0 && !fin)) {
         return false; /* after a FIN nothing can follow */
     }
@@ -276,7 +279,8 @@ static bool receive_text(struct tcp_connection *c, struct frame *frame, uint64_t
 }
 
 /* A segment that lies outside of the window is answered, so that the other end can find back. */
-static void receive_unacceptable(struct tcp_connection *c, const struct frame *frame, uint32_t length)
+static void receive_unacceptable(struct tcp_connection *c, const struct frame *frame,
+                                 uint32_t length)
 {
     if ((frame->tcp.flags & TCP_RST) != 0) {
         return;

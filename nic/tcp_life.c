@@ -18,9 +18,15 @@ static const uint16_t state_moves[] = {
 const char *tcp_state_text(enum tcp_state state)
 {
     static const char *const texts[] = {
-        [TCP_CLOSED] = "CLOSED",         [TCP_SYN_SENT] = "SYN-SENT",     [TCP_SYN_RECEIVED] = "SYN-RECEIVED",
-        [TCP_ESTABLISHED] = "ESTABLISHED", [TCP_FIN_WAIT_1] = "FIN-WAIT-1", [TCP_FIN_WAIT_2] = "FIN-WAIT-2",
-        [TCP_CLOSE_WAIT] = "CLOSE-WAIT", [TCP_CLOSING] = "CLOSING",       [TCP_LAST_ACK] = "LAST-ACK",
+        [TCP_CLOSED] = "CLOSED",
+        [TCP_SYN_SENT] = "SYN-SENT",
+        [TCP_SYN_RECEIVED] = "SYN-RECEIVED",
+        [TCP_ESTABLISHED] = "ESTABLISHED",
+        [TCP_FIN_WAIT_1] = "FIN-WAIT-1",
+        [TCP_FIN_WAIT_2] = "FIN-WAIT-2",
+        [TCP_CLOSE_WAIT] = "CLOSE-WAIT",
+        [TCP_CLOSING] = "CLOSING",
+        [TCP_LAST_ACK] = "LAST-ACK",
         [TCP_TIME_WAIT] = "TIME-WAIT",
     };
     return texts[state];
@@ -29,8 +35,9 @@ const char *tcp_state_text(enum tcp_state state)
 const char *tcp_end_text(enum tcp_end end)
 {
     static const char *const texts[] = {
-        [TCP_END_CLOSED] = "closed",       [TCP_END_RESET] = "reset",     [TCP_END_REFUSED] = "refused",
-        [TCP_END_TIMED_OUT] = "timed out", [TCP_END_ABORTED] = "aborted", [TCP_END_NO_ROUTE] = "no route",
+        [TCP_END_CLOSED] = "closed",   [TCP_END_RESET] = "reset",
+        [TCP_END_REFUSED] = "refused", [TCP_END_TIMED_OUT] = "timed out",
+        [TCP_END_ABORTED] = "aborted", [TCP_END_NO_ROUTE] = "no route",
     };
     return texts[end];
 }
@@ -71,17 +78,17 @@ static uint64_t bytes_sent(const struct tcp_connection *c)
 static void record_opened(struct tcp_connection *c)
 {
     struct net *net = c->layer->net;
-    RECORD(net->recorder, net->record_base + NET_TCP_OPENED, c->layer->origin, 0, "", (int64_t)c->flow,
-           (int64_t)(uint32_t)c->addresses, (int64_t)(uint16_t)c->ports, (int64_t)(c->addresses >> 32),
-           (int64_t)(c->ports >> 16));
+    RECORD(net->recorder, net->record_base + NET_TCP_OPENED, c->layer->origin, 0, "",
+           (int64_t)c->flow, (int64_t)(uint32_t)c->addresses, (int64_t)(uint16_t)c->ports,
+           (int64_t)(c->addresses >> 32), (int64_t)(c->ports >> 16));
     c->opened = true;
 }
 
 static void record_checked(struct tcp_connection *c, bool ok)
 {
     struct net *net = c->layer->net;
-    RECORD(net->recorder, net->record_base + NET_STREAM_CHECKED, c->layer->origin, 0, "", (int64_t)c->flow,
-           (int64_t)c->received_witness.verified, (int64_t)ok);
+    RECORD(net->recorder, net->record_base + NET_STREAM_CHECKED, c->layer->origin, 0, "",
+           (int64_t)c->flow, (int64_t)c->received_witness.verified, (int64_t)ok);
 }
 
 static void record_closed(struct tcp_connection *c, enum tcp_end why)
@@ -94,8 +101,9 @@ static void record_closed(struct tcp_connection *c, enum tcp_end why)
     if (!c->opened && c->passive) {
         return; /* a SYN that came to nothing */
     }
-    RECORD(net->recorder, net->record_base + NET_TCP_CLOSED, c->layer->origin, 0, tcp_end_text(why), (int64_t)c->flow,
-           (int64_t)bytes_sent(c), (int64_t)bytes_received(c), (int64_t)c->retransmitted, (int64_t)c->timeouts);
+    RECORD(net->recorder, net->record_base + NET_TCP_CLOSED, c->layer->origin, 0, tcp_end_text(why),
+           (int64_t)c->flow, (int64_t)bytes_sent(c), (int64_t)bytes_received(c),
+           (int64_t)c->retransmitted, (int64_t)c->timeouts);
 }
 
 /* ---- oracle "streams" -------------------------------------------------------------------------------------------------- */
@@ -124,7 +132,8 @@ void tcp_witness_join_receiver(struct tcp_connection *c)
 void tcp_witness_taken(struct tcp_connection *c, const struct slice *slice)
 {
     struct net *net = c->layer->net;
-    if (SIM_UNLIKELY(!stream_witness_received(net->streams, &c->received_witness, net->pages, slice))) {
+    if (SIM_UNLIKELY(
+            !stream_witness_received(net->streams, &c->received_witness, net->pages, slice))) {
         record_checked(c, false);
     }
 }
@@ -157,11 +166,12 @@ static void tell_ended(struct tcp_connection *c)
     const struct tcp_user *user = c->user;
     c->told_ended = true;
     c->user = NULL;
+    if (user != NULL && user->ended != NULL) {
+        user->ended(c->context, c,
+                    (enum tcp_end)c->end); /* the last chance to take what is there */
+    }
     c->released = true;
     rope_drop(&c->receive, c->layer->net->pages, c->receive.bytes);
-    if (user != NULL && user->ended != NULL) {
-        user->ended(c->context, c, (enum tcp_end)c->end);
-    }
     if (c->state == TCP_CLOSED) {
         tcp_connection_free(c);
     }
@@ -202,10 +212,10 @@ static void tell(struct tcp_connection *c)
     if (user == NULL) {
         return;
     }
-    void (*told)(void *, struct tcp_connection *) = news == TCP_NEWS_READABLE    ? user->readable
-                                                    : news == TCP_NEWS_WRITABLE  ? user->writable
-                                                    : news == TCP_NEWS_DRAINED   ? user->drained
-                                                                                 : user->connected;
+    void (*told)(void *, struct tcp_connection *) = news == TCP_NEWS_READABLE   ? user->readable
+                                                    : news == TCP_NEWS_WRITABLE ? user->writable
+                                                    : news == TCP_NEWS_DRAINED  ? user->drained
+                                                                                : user->connected;
     if (told != NULL) {
         told(c->context, c);
     }
@@ -296,7 +306,8 @@ static void deadlines_clear(struct tcp_connection *c)
 
 void tcp_finish_if_read(struct tcp_connection *c)
 {
-    if (c->told_ended || !c->fin_received || (c->state != TCP_TIME_WAIT && c->state != TCP_CLOSED)) {
+    if (c->told_ended || !c->fin_received ||
+        (c->state != TCP_TIME_WAIT && c->state != TCP_CLOSED)) {
         return;
     }
     if (c->released) {

@@ -120,8 +120,8 @@ static void marks_forget(struct tcp_connection *c)
 
 /* Puts at most `length` bytes of the stream from `sequence` on into the segment. A segment holds FRAME_SLICES_MAX slices at
  * most; what is cut smaller waits for the next. */
-static inline uint32_t fill(const struct tcp_connection *c, struct frame *frame, struct rope_cursor *cursor,
-                            uint32_t length)
+static inline uint32_t fill(const struct tcp_connection *c, struct frame *frame,
+                            struct rope_cursor *cursor, uint32_t length)
 {
     struct page_pool *pages = c->layer->net->pages;
     uint32_t filled = 0;
@@ -134,7 +134,8 @@ static inline uint32_t fill(const struct tcp_connection *c, struct frame *frame,
     return filled;
 }
 
-static uint32_t fit_beside_sack(const struct tcp_connection *c, struct frame *frame, uint32_t length)
+static uint32_t fit_beside_sack(const struct tcp_connection *c, struct frame *frame,
+                                uint32_t length)
 {
     uint32_t before = frame->tcp.header_bytes;
     tcp_sack_fill(c, &frame->tcp);
@@ -232,8 +233,8 @@ static void begin_probing(struct tcp_connection *c)
         tcp_slow_set(c, TCP_SLOW_PROBING, true);
         c->backoff = 0;
         if (c->snd_wnd == 0) {
-            RECORD(c->layer->net->recorder, c->layer->net->record_base + NET_TCP_WINDOW_CLOSED, c->layer->origin, 0, "",
-                   (int64_t)c->flow);
+            RECORD(c->layer->net->recorder, c->layer->net->record_base + NET_TCP_WINDOW_CLOSED,
+                   c->layer->origin, 0, "", (int64_t)c->flow);
         }
         tcp_deadline_set(c, TCP_DEADLINE_RETRANSMIT, c->layer->now + tcp_rto_backed_off(c));
     }
@@ -321,7 +322,8 @@ static void output_sack(struct tcp_connection *c)
 /* After a time-out: everything from SND.NXT on again but what is SACKed, then what is new. */
 static void output_loss(struct tcp_connection *c)
 {
-    uint64_t flight = c->snd_nxt - c->snd_una - tcp_ranges_within(&c->sacked, c->snd_una, c->snd_nxt);
+    uint64_t flight =
+        c->snd_nxt - c->snd_una - tcp_ranges_within(&c->sacked, c->snd_una, c->snd_nxt);
     for (;;) {
         uint64_t next = tcp_ranges_skip(&c->sacked, c->snd_nxt);
         c->snd_nxt = next < c->snd_max ? next : c->snd_max;
@@ -359,7 +361,8 @@ static void output_recovery(struct tcp_connection *c)
      * fast recovery without it cwnd itself is inflated (RFC 6582, 3.2). */
     uint64_t left = c->sacked.bytes;
     if (!c->sack && c->recovery == TCP_RECOVERY_NONE) {
-        uint32_t segments = c->duplicate_acks < TCP_DUP_THRESH ? c->duplicate_acks : TCP_DUP_THRESH - 1;
+        uint32_t segments =
+            c->duplicate_acks < TCP_DUP_THRESH ? c->duplicate_acks : TCP_DUP_THRESH - 1;
         left = segments * c->mss;
     }
     output_new(c, c->snd_una + c->cwnd + left);
@@ -506,8 +509,8 @@ void tcp_flush_staging(struct tcp_connection *c)
 void tcp_send_slice(struct tcp_connection *c, struct slice slice)
 {
     struct page_pool *pages = c->layer->net->pages;
-    bool small = page_is_literal(slice.page) && slice.length <= TCP_STAGED_MAX && slice.offset == 0 &&
-                 page_length(pages, slice.page) == slice.length;
+    bool small = page_is_literal(slice.page) && slice.length <= TCP_STAGED_MAX &&
+                 slice.offset == 0 && page_length(pages, slice.page) == slice.length;
     if (small && (c->staged > 0 || (c->last_small && c->small_start >= c->snd_max))) {
         if (c->staged + slice.length > TCP_STAGING) {
             tcp_flush_staging(c);

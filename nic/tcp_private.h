@@ -18,6 +18,7 @@
 
 #include "nic/stream_witness.h"
 #include "nic/tcp.h"
+#include "sim/chance.h"
 
 #define TCP_MARKS        16u   /* segments in flight that time the round trip               */
 #define TCP_RANGES_MAX   1024u /* islands that a receiver holds, or a sender knows           */
@@ -29,6 +30,8 @@
 #define TCP_CHALLENGES   10u   /* a second for each connection: RFC 5961, 7                  */
 #define TCP_WINDOW_MAX   (UINT32_C(65535) << 14)
 #define TCP_BACKOFF_MAX  16u
+#define TCP_MSS_MIN      88u   /* as Linux, TCP_MIN_MSS: a peer cannot make segments useless */
+#define TCP_PORT_FIRST   49152u /* RFC 6335, 6: dynamic ports */
 
 /* Why header prediction does not apply to the next segment. */
 enum tcp_slow {
@@ -150,8 +153,10 @@ struct tcp_connection {
     bool passive;  /* from a listener */
     bool dead;     /* to be freed when the event is through */
     bool told_ended;
+    bool took;     /* the user has taken bytes: the window may want an update */
+    bool pending;  /* counts in its listener's backlog */
+    bool opened, closed_recorded;
     bool syn_retransmitted;
-    bool rto_reset;   /* RFC 6298 (5.7) */
     uint8_t congestion; /* enum tcp_congestion */
     uint8_t end;      /* enum tcp_end */
     uint8_t quick_acks;
@@ -184,6 +189,7 @@ struct tcp_connection {
 
     /* -- seldom -- */
     uint32_t index, hash_next;
+    bool used, in_table;
     const struct tcp_profile *profile;
     const struct tcp_user *user;
     void *context;
@@ -281,6 +287,9 @@ void tcp_keep_alive_restart(struct tcp_connection *c);
 /* ---- connections (tcp_table.c) ---------------------------------------------------------------------------------------- */
 struct tcp_connection *tcp_connection_new(struct tcp_layer *layer, uint64_t addresses, uint32_t ports,
                                           const struct tcp_options *options);
+/* The same without initial sequence numbers: for loading. NULL if there is no route. */
+struct tcp_connection *tcp_connection_place(struct tcp_layer *layer, uint64_t addresses, uint32_t ports,
+                                            const struct tcp_options *options);
 /* Gives back everything: at once, or when the event is through. */
 void tcp_connection_free(struct tcp_connection *c);
 void tcp_table_remove(struct tcp_connection *c);

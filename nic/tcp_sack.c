@@ -44,7 +44,8 @@ static bool insert_at(struct tcp_ranges *ranges, uint32_t place, uint64_t left, 
         ranges->items = realloc(ranges->items, ranges->capacity * sizeof *ranges->items);
         SIM_ASSERT(ranges->items != NULL);
     }
-    memmove(&ranges->items[place + 1], &ranges->items[place], (ranges->count - place) * sizeof *ranges->items);
+    memmove(&ranges->items[place + 1], &ranges->items[place],
+            (ranges->count - place) * sizeof *ranges->items);
     ranges->items[place] = (struct tcp_range){left, right, ++ranges->stamp};
     ranges->count++;
     ranges->bytes += right - left;
@@ -96,7 +97,8 @@ void tcp_ranges_drop_below(struct tcp_ranges *ranges, uint64_t sequence)
 uint64_t tcp_ranges_within(const struct tcp_ranges *ranges, uint64_t from, uint64_t to)
 {
     uint64_t bytes = 0;
-    for (uint32_t i = first_reaching(ranges, from); i < ranges->count && ranges->items[i].left < to; i++) {
+    for (uint32_t i = first_reaching(ranges, from); i < ranges->count && ranges->items[i].left < to;
+         i++) {
         uint64_t left = ranges->items[i].left > from ? ranges->items[i].left : from;
         uint64_t right = ranges->items[i].right < to ? ranges->items[i].right : to;
         bytes += right - left;
@@ -211,7 +213,8 @@ static uint64_t not_sacked(const struct tcp_connection *c, uint64_t from, uint64
 /* SetPipe(): what is not SACKed counts once if it is not lost, and once if it was retransmitted. */
 uint64_t tcp_sack_pipe(const struct tcp_connection *c)
 {
-    return not_sacked(c, tcp_sack_lost_edge(c), c->snd_max) + not_sacked(c, c->snd_una, c->high_rxt);
+    return not_sacked(c, tcp_sack_lost_edge(c), c->snd_max) +
+           not_sacked(c, c->snd_una, c->high_rxt);
 }
 
 bool tcp_sack_next(const struct tcp_connection *c, struct tcp_next *next, bool lost_only)
@@ -219,7 +222,8 @@ bool tcp_sack_next(const struct tcp_connection *c, struct tcp_next *next, bool l
     next->rescue = false;
     uint64_t from = c->high_rxt > c->snd_una ? c->high_rxt : c->snd_una;
     from = tcp_ranges_skip(&c->sacked, from);
-    uint64_t highest = c->sacked.count > 0 ? c->sacked.items[c->sacked.count - 1].right : c->snd_una;
+    uint64_t highest =
+        c->sacked.count > 0 ? c->sacked.items[c->sacked.count - 1].right : c->snd_una;
     if (from < highest && (!lost_only || from < tcp_sack_lost_edge(c))) {
         next->sequence = from;
         next->length = tcp_ranges_gap(&c->sacked, from, c->snd_max);

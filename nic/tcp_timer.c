@@ -50,8 +50,9 @@ static void record_timeout(struct tcp_connection *c)
 {
     struct net *net = c->layer->net;
     c->timeouts++;
-    RECORD(net->recorder, net->record_base + NET_TCP_TIMEOUT, c->layer->origin, 0, "", (int64_t)c->flow,
-           tcp_record_sequence(c->snd_una), (int64_t)tcp_rto_backed_off(c), (int64_t)c->backoff);
+    RECORD(net->recorder, net->record_base + NET_TCP_TIMEOUT, c->layer->origin, 0, "",
+           (int64_t)c->flow, tcp_record_sequence(c->snd_una), (int64_t)tcp_rto_backed_off(c),
+           (int64_t)c->backoff);
 }
 
 static void syn_expired(struct tcp_connection *c)
