@@ -89,6 +89,13 @@ const struct record_kind net_record_kinds[NET_RECORD_KINDS] =
                 .fields = {FIELD("source", RECORD_NUMBER), FIELD("identifier", RECORD_NUMBER),
                            FIELD("sequence", RECORD_NUMBER), FIELD("rtt_ns", RECORD_NS)},
             },
+        [NET_STREAM_CHECKED] =
+            {
+                .name = "net.stream_checked",
+                .meaning = "What came out of a TCP stream was compared with what went into it.",
+                .fields = {FIELD("flow", RECORD_NUMBER), FIELD("bytes", RECORD_BYTES),
+                           FIELD("ok", RECORD_FLAG)},
+            },
 };
 
 void net_init(struct net *net, struct sim *sim, struct recorder *recorder, struct page_pool *pages)
@@ -100,12 +107,14 @@ void net_init(struct net *net, struct sim *sim, struct recorder *recorder, struc
         .recorder = recorder,
         .pages = pages,
         .frames = frame_pool_new(pages),
+        .streams = stream_witness_new(),
         .record_base = recorder_add_kinds(recorder, net_record_kinds, NET_RECORD_KINDS),
     };
 }
 
 void net_close(struct net *net)
 {
+    stream_witness_close(net->streams);
     frame_pool_close(net->frames);
     *net = (struct net){0};
 }

@@ -3,6 +3,7 @@
 #define ORRERY_NIC_NET_H
 
 #include "nic/frame.h"
+#include "nic/stream_witness.h"
 #include "sim/recorder.h"
 
 /* Kinds, in the order of net_record_kinds. Each drop is a record with the reason as text and the frame as numbers, so that every
@@ -19,6 +20,7 @@ enum net_record {
     NET_TCP_WINDOW_CLOSED, /* the peer's window is 0 {flow} */
     NET_ICMP_SENT,      /* {destination, identifier, sequence} */
     NET_ICMP_REPLY,     /* {source, identifier, sequence, rtt_ns} */
+    NET_STREAM_CHECKED, /* what came out of a TCP stream was compared with what went in, at the receiver {flow, bytes, ok} */
     NET_RECORD_KINDS
 };
 /* Reasons: down, loss, queue, crash (link); ring, off, stopped, mtu, crash (NIC); off (switch); checksum, address, arp, mtu,
@@ -31,12 +33,13 @@ struct net {
     struct recorder *recorder;
     struct page_pool *pages;
     struct frame_pool *frames;
+    struct stream_witness *streams;
     uint32_t record_base; /* number of NET_FRAME_LOST in the recorder */
 };
 
-/* Adds the kinds and makes the frame pool. The other parts are borrowed. */
+/* Adds the kinds and makes the frame pool and the witness of streams. The other parts are borrowed. */
 void net_init(struct net *net, struct sim *sim, struct recorder *recorder, struct page_pool *pages);
-/* Asserts that no frame is alive. */
+/* Asserts that no frame is alive, and no TCP connection. */
 void net_close(struct net *net);
 static inline void net_free_frame(struct net *net, struct frame *frame)
 {
