@@ -26,10 +26,6 @@ const struct fault_row fault_table[FAULT_KINDS] = {
         .meaning = "Each frame is lost with this probability as it arrives, independently."),
     ROW(FAULT_DELAY, FAULT_ON_LINK, true, .name = "delay", .type = SCHEMA_QUANTITY,
         .unit = QUANTITY_TIME, .max = 1000 * SIM_S, .meaning = "Added to the delay of the link."),
-    ROW(FAULT_JITTER, FAULT_ON_LINK, true, .name = "jitter", .type = SCHEMA_QUANTITY,
-        .unit = QUANTITY_TIME, .max = 1000 * SIM_S,
-        .meaning =
-            "Up to this much is added for each frame, drawn evenly; frames keep their order."),
     ROW(FAULT_RATE, FAULT_ON_LINK, true, .name = "rate", .type = SCHEMA_QUANTITY,
         .unit = QUANTITY_RATE, .min = 1000, .max = INT64_C(1000000000000),
         .meaning = "The link has this rate instead of its own."),

@@ -16,7 +16,6 @@ enum fault_kind {
     FAULT_DOWN,   /* link: all that has not arrived is lost, nothing is taken */
     FAULT_LOSS,   /* link: each arriving frame is lost with this probability, ppb */
     FAULT_DELAY,  /* link: added to the delay, ns */
-    FAULT_JITTER, /* link: uniform 0 to this added to the delay, order kept, ns */
     FAULT_RATE,   /* link: this rate instead, bit/s */
     FAULT_QUEUE,  /* link: this queue limit instead, bytes */
     FAULT_CRASH,  /* machine: power is gone; with `for:`, comes back after it */

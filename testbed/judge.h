@@ -58,8 +58,13 @@ struct judge_ping {
     uint64_t sent, received, lost;
     sim_time last_reply, longest_gap, gap_from,
         gap_to; /* the longest: from one reply to the next, or to the end */
-    sim_time rtt_min, rtt_max, rtt_sum;
-    bool open; /* pings have been sent since the last reply */
+    bool open;  /* something has been sent since the last reply */
+};
+
+/* Round trips of pings, or times from request to whole response. */
+struct judge_latency {
+    sim_time min, max, sum;
+    uint64_t count;
 };
 
 struct judge_vm {
@@ -68,6 +73,8 @@ struct judge_vm {
     uint32_t instances;
     sim_time still_since, longest_pause;
     uint64_t pages_written;
+    bool totals_known;
+    bool asked_off; /* an administrator switched it off: what goes now is not lost */
 };
 
 /* Listens to `recorder` from now on. Scenario borrowed. `sim` (may be NULL when reading a recording) arms the evaluations of J2 under
@@ -95,6 +102,7 @@ void judge_watch(struct judge *judge, const struct expression *expression,
 const struct judge_migration *judge_migration(const struct judge *judge,
                                               uint32_t item); /* by item of the timeline */
 const struct judge_ping *judge_ping(const struct judge *judge, uint32_t item);
+const struct judge_latency *judge_latency(const struct judge *judge, uint32_t item);
 const struct judge_vm *judge_vm(const struct judge *judge, uint32_t vm);
 /* When an action started and ended; SIM_NEVER where it did not. `how` is the text of its end, "" before. */
 sim_time judge_action_start(const struct judge *judge, uint32_t item);

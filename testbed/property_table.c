@@ -19,9 +19,9 @@
 
 static const char *const machine_states[] = {"running", "frozen", "powered-down", NULL};
 static const char *const vm_states[] = {"running", "paused", "powered-down", "lost", NULL};
-static const char *const migration_steps[] = {"waiting", "connect",   "configure", "prepare",
-                                              "rounds",  "stop-copy", "hand-over", "resume",
-                                              "done",    NULL};
+static const char *const migration_steps[] = {"waiting",  "connect",   "configure", "reserve",
+                                              "pre-copy", "stop-copy", "disks",     "resume",
+                                              "done",     NULL};
 static const char *const migration_outcomes[] = {"succeeded", "failed", "cancelled", "refused",
                                                  NULL};
 static const char *const bulk_outcomes[] = {"succeeded", "failed", NULL};

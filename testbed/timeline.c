@@ -349,7 +349,7 @@ static void act(struct item *item)
         say_end(item, "done");
         break;
     default:
-        SIM_ASSERT(!"an item has an action");
+        SIM_ASSERT(false && "an item has an action");
     }
 }
 

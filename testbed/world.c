@@ -139,7 +139,7 @@ static uint32_t find_link(const struct world *world, struct scenario_part machin
             return i;
         }
     }
-    SIM_ASSERT(!"a machine has a link for each NIC");
+    SIM_ASSERT(false && "a machine has a link for each NIC");
     return SIM_NONE;
 }
 
@@ -578,7 +578,7 @@ struct ip4 world_address(const struct world *world, struct scenario_part part, u
             }
         }
     }
-    SIM_ASSERT(!"the part has an address on that network");
+    SIM_ASSERT(false && "the part has an address on that network");
     return (struct ip4){0};
 }
 

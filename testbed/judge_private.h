@@ -1,0 +1,120 @@
+/* testbed/judge_private.h - what the parts of the judge share: facts (judge.c), values and conditions (judge_value.c). */
+#ifndef ORRERY_TESTBED_JUDGE_PRIVATE_H
+#define ORRERY_TESTBED_JUDGE_PRIVATE_H
+
+#include "testbed/judge.h"
+
+enum judge_kind {
+    KIND_OTHER,
+    KIND_ACTION_STARTS,
+    KIND_ACTION_ENDS,
+    KIND_MACHINE,
+    KIND_FRAME_LOST,
+    KIND_FAULT_STARTS,
+    KIND_MIGRATION_ORDERED,
+    KIND_MIGRATION_STEP,
+    KIND_MIGRATION_ROUND,
+    KIND_MIGRATION_RULE,
+    KIND_MIGRATION_HANDOVER,
+    KIND_MIGRATION_ENDED,
+    KIND_VM_CREATED,
+    KIND_VM_RUNS,
+    KIND_VM_PAUSED,
+    KIND_VM_GONE,
+    KIND_VM_TOTALS,
+    KIND_LINK_TOTALS,
+    KIND_TCP_OPENED,
+    KIND_TCP_TIMEOUT,
+    KIND_TCP_RECOVERY,
+    KIND_TCP_CLOSED,
+    KIND_PING_SENT,
+    KIND_PING_REPLY,
+    KIND_PING_LOST,
+    KIND_REQUEST_SENT,
+    KIND_REQUEST_DONE,
+    KIND_REQUEST_LOST,
+    KIND_BULK_PROGRESS,
+    KIND_BULK_DONE,
+    KIND_TRAFFIC_ENDED,
+};
+
+enum judge_power { JUDGE_POWERED_DOWN, JUDGE_RUNNING, JUDGE_FROZEN };
+
+struct judge_item {
+    sim_time started_at, ended_at;
+    char how[192];
+    struct judge_migration migration;
+    struct judge_ping ping; /* also of requests: sent, answered, failed, gaps */
+    struct judge_latency latency;
+    uint64_t bulk_bytes, bulk_damaged;
+    sim_time bulk_took;
+    bool bulk_done;
+    uint64_t timeouts, retransmissions;
+    uint64_t hits;
+    uint64_t fault_first, fault_last; /* ids of the records that began it */
+};
+
+struct judge_traffic {
+    uint64_t drops, frames, bytes, queue_peak;
+    bool known; /* the totals at the end of the run have come */
+};
+
+/* An expression that somebody wants to know about. */
+struct judge_watch_entry {
+    struct judge_watch_entry *next;
+    struct judge *judge;
+    const struct expression *expression;
+    void (*changed)(void *context, enum truth truth);
+    void *context;
+    enum truth was;
+    bool due;       /* a part that it reads has changed */
+    uint32_t event; /* for values that grow with time alone; SIM_NONE: it reads none */
+};
+
+struct judge_expect_state {
+    enum truth held;
+    sim_time decided_at;
+    sim_time deadline; /* within: open until then; SIM_NEVER: not running */
+    uint32_t event;
+    bool decided;
+    char actual[96];
+    struct judge *judge;
+    uint32_t index;
+};
+
+struct judge {
+    const struct scenario *scenario;
+    struct recorder *recorder;
+    struct sim *sim;
+    uint32_t origin;
+    sim_time now;
+    bool finished;
+    struct {
+        struct scenario_part part;
+        bool known;
+    } * origins;
+    uint32_t origin_count;
+    uint8_t *kinds; /* enum judge_kind by the recorder's number */
+    uint32_t kind_count;
+    struct judge_item *items;
+    struct judge_vm *vms;
+    enum judge_power *nodes, *clients;
+    struct judge_traffic *links, *networks;
+    struct judge_expect_state *expectations;
+    struct judge_watch_entry *watches;
+    bool any_due;
+};
+
+struct scenario_part judge_part_of(struct judge *judge, uint32_t origin);
+/* Something about a part has changed: marks the expressions that read it. */
+void judge_changed(struct judge *judge, struct scenario_part part);
+/* Evaluates what is marked. */
+void judge_evaluate_changed(struct judge *judge);
+/* Evaluates all that read a part, as things stand (J3). */
+void judge_evaluate_part(struct judge *judge, struct scenario_part part);
+/* A VM has begun to stand still: arms the instants at which conditions on paused-for can change (J2). */
+void judge_time_passes(struct judge *judge, uint32_t vm);
+void judge_free_watches(struct judge *judge);
+void judge_finish_expectations(struct judge *judge);
+
+#endif
