@@ -49,7 +49,7 @@ struct judge_item {
     uint64_t bulk_bytes, bulk_damaged;
     sim_time bulk_took;
     bool bulk_done;
-    uint64_t timeouts, retransmissions;
+    uint64_t timeouts, retransmissions, reconnects;
     uint64_t hits;
     uint64_t fault_first, fault_last; /* ids of the records that began it */
 };
