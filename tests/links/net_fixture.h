@@ -4,7 +4,7 @@
 
 #include "nic/net.h"
 
-#define FIXTURE_RECORDS_MAX 8192u
+#define FIXTURE_RECORDS_MAX 32768u
 
 struct fixture_record {
     sim_time time;
