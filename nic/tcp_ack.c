@@ -51,6 +51,24 @@ static void recovery_bit(struct tcp_connection *c)
     tcp_slow_set(c, TCP_SLOW_RECOVERY, on);
 }
 
+/* Sends the first hole, from SND.UNA on. */
+static uint32_t send_hole(struct tcp_connection *c)
+{
+    uint32_t used =
+        tcp_retransmit(c, c->snd_una, tcp_ranges_gap(&c->sacked, c->snd_una, c->snd_max));
+    c->hole_rxt = c->snd_max;
+    tcp_rearm(c);
+    return used;
+}
+
+static void record_recovery(struct tcp_connection *c)
+{
+    struct net *net = c->layer->net;
+    RECORD(net->recorder, net->record_base + NET_TCP_RECOVERY, c->layer->origin, 0, "",
+           (int64_t)c->flow, tcp_record_sequence(c->snd_una), tcp_record_sequence(c->recover),
+           (int64_t)c->cwnd);
+}
+
 /* RFC 6582, 3.2, step 2; RFC 6675, 5, step 4. */
 static void enter_fast_recovery(struct tcp_connection *c)
 {
@@ -59,13 +77,25 @@ static void enter_fast_recovery(struct tcp_connection *c)
     c->recover = c->snd_max;
     c->recoveries++;
     c->cwnd = c->ssthresh + (c->sack ? 0 : TCP_DUP_THRESH * c->mss);
-    RECORD(c->layer->net->recorder, c->layer->net->record_base + NET_TCP_RECOVERY, c->layer->origin,
-           0, "", (int64_t)c->flow, tcp_record_sequence(c->snd_una),
-           tcp_record_sequence(c->recover), (int64_t)c->cwnd);
     c->rescue_rxt = 0;
-    uint64_t hole = tcp_ranges_gap(&c->sacked, c->snd_una, c->snd_max);
-    c->high_rxt = c->snd_una + tcp_retransmit(c, c->snd_una, hole);
-    tcp_rearm(c);
+    c->resent = 0;
+    record_recovery(c);
+    c->high_rxt = c->snd_una + send_hole(c);
+}
+
+/* The first hole was filled again, and data that was sent after it is SACKed: the retransmission is lost too. RFC 6675 leaves
+ * that to the time-out; Linux finds it by time (RFC 8985). We repair a few, with the second reduction that RFC 5681, 4.3 asks for. */
+static void maybe_send_hole_again(struct tcp_connection *c)
+{
+    uint64_t later = tcp_ranges_within(&c->sacked, c->hole_rxt, c->snd_max);
+    if (c->resent < TCP_RESENT_MAX && later >= TCP_DUP_THRESH * c->mss &&
+        c->high_rxt > c->snd_una) {
+        c->resent++;
+        tcp_congestion_loss(c);
+        c->cwnd = c->ssthresh;
+        record_recovery(c);
+        send_hole(c);
+    }
 }
 
 static void leave_recovery(struct tcp_connection *c)
@@ -89,6 +119,7 @@ static void leave_recovery(struct tcp_connection *c)
 static void partial_ack(struct tcp_connection *c, uint64_t acked)
 {
     if (c->sack) {
+        c->hole_rxt = c->snd_max;
         return; /* output_sack finds what is lost */
     }
     uint64_t cwnd = c->cwnd > acked ? c->cwnd - acked : 0;
@@ -194,5 +225,8 @@ void tcp_receive_ack(struct tcp_connection *c, const struct frame *frame, uint64
         }
     }
     maybe_enter_recovery(c);
+    if (news && c->recovery == TCP_RECOVERY_FAST) {
+        maybe_send_hole_again(c);
+    }
     recovery_bit(c);
 }

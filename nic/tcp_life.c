@@ -209,8 +209,8 @@ static void tell(struct tcp_connection *c)
         return;
     }
     const struct tcp_user *user = c->user;
-    if (user == NULL) {
-        return;
+    if (user == NULL || (news == TCP_NEWS_WRITABLE && (c->starved || c->fin_queued))) {
+        return; /* nobody, or the buffer was filled again, or closed, meanwhile */
     }
     void (*told)(void *, struct tcp_connection *) = news == TCP_NEWS_READABLE   ? user->readable
                                                     : news == TCP_NEWS_WRITABLE ? user->writable

@@ -20,18 +20,20 @@
 #include "nic/tcp.h"
 #include "sim/chance.h"
 
-#define TCP_MARKS        16u   /* segments in flight that time the round trip               */
-#define TCP_RANGES_MAX   1024u /* islands that a receiver holds, or a sender knows           */
-#define TCP_HELD_MAX     8192u /* segments that wait for a gap to fill                       */
-#define TCP_STAGING      2048u /* bytes of small writes gathered into one literal            */
-#define TCP_STAGED_MAX   256u  /* a write up to this is small                                */
-#define TCP_DUP_THRESH   3u    /* RFC 5681, 3.2; RFC 6675, 2: DupThresh                      */
-#define TCP_QUICK_ACKS   16u   /* after disorder: as Linux does, TCP_MAX_QUICKACKS           */
-#define TCP_CHALLENGES   10u   /* a second for each connection: RFC 5961, 7                  */
-#define TCP_WINDOW_MAX   (UINT32_C(65535) << 14)
-#define TCP_BACKOFF_MAX  16u
-#define TCP_MSS_MIN      88u   /* as Linux, TCP_MIN_MSS: a peer cannot make segments useless */
-#define TCP_PORT_FIRST   49152u /* RFC 6335, 6: dynamic ports */
+#define TCP_MARKS      16u   /* segments in flight that time the round trip               */
+#define TCP_RANGES_MAX 1024u /* islands that a receiver holds, or a sender knows           */
+#define TCP_HELD_MAX   8192u /* segments that wait for a gap to fill                       */
+#define TCP_STAGING    2048u /* bytes of small writes gathered into one literal            */
+#define TCP_STAGED_MAX 256u  /* a write up to this is small                                */
+#define TCP_DUP_THRESH 3u    /* RFC 5681, 3.2; RFC 6675, 2: DupThresh                      */
+#define TCP_RESENT_MAX                                                                             \
+    3u /* lost retransmissions repaired in a recovery before it is left to the time-out */
+#define TCP_QUICK_ACKS  16u /* after disorder: as Linux does, TCP_MAX_QUICKACKS           */
+#define TCP_CHALLENGES  10u /* a second for each connection: RFC 5961, 7                  */
+#define TCP_WINDOW_MAX  (UINT32_C(65535) << 14)
+#define TCP_BACKOFF_MAX 16u
+#define TCP_MSS_MIN     88u    /* as Linux, TCP_MIN_MSS: a peer cannot make segments useless */
+#define TCP_PORT_FIRST  49152u /* RFC 6335, 6: dynamic ports */
 
 /* Why header prediction does not apply to the next segment. */
 enum tcp_slow {
@@ -85,16 +87,16 @@ struct tcp_mark {
 
 /* RFC 9438; windows in bytes, times of the machine. */
 struct tcp_cubic {
-    sim_time epoch;       /* start of this congestion avoidance; SIM_NEVER: not begun */
-    sim_time recompute;   /* when `every` is too old                                  */
-    uint64_t k_ms;        /* K                                                        */
-    uint32_t origin;      /* W_max, or cwnd at the epoch where that is larger         */
+    sim_time epoch;     /* start of this congestion avoidance; SIM_NEVER: not begun */
+    sim_time recompute; /* when `every` is too old                                  */
+    uint64_t k_ms;      /* K                                                        */
+    uint32_t origin;    /* W_max, or cwnd at the epoch where that is larger         */
     uint32_t w_max;
-    uint32_t prior;       /* cwnd_prior                                               */
-    uint32_t estimate;    /* W_est                                                    */
+    uint32_t prior;          /* cwnd_prior                                               */
+    uint32_t estimate;       /* W_est                                                    */
     uint64_t estimate_acked; /* acknowledged bytes not yet counted in W_est, times 17 */
-    uint32_t every;       /* acknowledged bytes for each MSS of growth                */
-    bool conservative;    /* the epoch follows a time-out or a delay: K = 0           */
+    uint32_t every;          /* acknowledged bytes for each MSS of growth                */
+    bool conservative;       /* the epoch follows a time-out or a delay: K = 0           */
 };
 
 /* RFC 9406. */
@@ -103,7 +105,7 @@ struct tcp_hystart {
     sim_time rtt_last, rtt_now; /* minima of the last and of this round; SIM_NEVER: none */
     sim_time rtt_baseline;      /* of the round that entered CSS */
     uint32_t samples;
-    uint32_t css_rounds;        /* 0: not in conservative slow start */
+    uint32_t css_rounds; /* 0: not in conservative slow start */
 };
 
 struct tcp_connection {
@@ -122,17 +124,17 @@ struct tcp_connection {
     uint32_t ack_after; /* unacknowledged bytes above which an ACK goes at once */
     uint16_t mss;       /* payload of a full segment we send, options taken off */
     bool timestamps;
-    uint8_t depth;      /* an event of this connection is running */
+    uint8_t depth; /* an event of this connection is running */
 
     /* -- the sender -- */
     uint64_t snd_una, snd_nxt, snd_max;
     uint64_t snd_end; /* one past the last byte that the user gave */
     uint32_t snd_wnd;
     uint32_t cwnd, ssthresh;
-    uint32_t cwnd_acked; /* bytes acknowledged since cwnd last grew */
-    uint64_t mark_sequence; /* of the oldest mark; UINT64_MAX: none */
-    uint64_t mark_next;     /* where the next one may be set */
-    uint64_t snd_small;     /* one past the last segment below the MSS (RFC 9293, appendix A.3) */
+    uint32_t cwnd_acked;      /* bytes acknowledged since cwnd last grew */
+    uint64_t mark_sequence;   /* of the oldest mark; UINT64_MAX: none */
+    uint64_t mark_next;       /* where the next one may be set */
+    uint64_t snd_small;       /* one past the last segment below the MSS (RFC 9293, appendix A.3) */
     uint64_t cursor_sequence; /* where the cursor stands */
     struct rope_cursor cursor;
     struct rope send;
@@ -143,7 +145,7 @@ struct tcp_connection {
     uint32_t send_buffer, receive_buffer;
     uint8_t snd_scale, rcv_scale;
     uint8_t rcv_scale_offered; /* 0xff: none */
-    uint8_t recovery; /* enum tcp_recovery */
+    uint8_t recovery;          /* enum tcp_recovery */
     bool sack;
     bool cwnd_limited; /* the last output stopped for want of cwnd */
     bool starved;      /* less than half of the send buffer was free */
@@ -153,12 +155,12 @@ struct tcp_connection {
     bool passive;  /* from a listener */
     bool dead;     /* to be freed when the event is through */
     bool told_ended;
-    bool took;     /* the user has taken bytes: the window may want an update */
-    bool pending;  /* counts in its listener's backlog */
+    bool took;    /* the user has taken bytes: the window may want an update */
+    bool pending; /* counts in its listener's backlog */
     bool opened, closed_recorded;
     bool syn_retransmitted;
     uint8_t congestion; /* enum tcp_congestion */
-    uint8_t end;      /* enum tcp_end */
+    uint8_t end;        /* enum tcp_end */
     uint8_t quick_acks;
     uint8_t backoff;
     uint8_t mark_first, mark_count;
@@ -176,6 +178,8 @@ struct tcp_connection {
     /* -- recovery -- */
     uint64_t recover; /* RecoveryPoint */
     uint64_t high_rxt, rescue_rxt;
+    uint64_t hole_rxt; /* SND.MAX when the hole at SND.UNA was last sent, or became the first */
+    uint32_t resent;   /* holes that were sent again in this recovery */
     uint64_t retransmit_sequence;
     struct rope_cursor retransmit_cursor;
     uint32_t duplicate_acks;
@@ -270,7 +274,8 @@ static inline void tcp_clock(struct tcp_layer *layer)
     }
 }
 /* Z4. */
-static inline void tcp_deadline_set(struct tcp_connection *c, enum tcp_deadline deadline, sim_time at)
+static inline void tcp_deadline_set(struct tcp_connection *c, enum tcp_deadline deadline,
+                                    sim_time at)
 {
     c->deadlines[deadline] = at;
     if (SIM_UNLIKELY(at < c->timer.deadline)) {
@@ -285,11 +290,11 @@ void tcp_rtt_sample(struct tcp_connection *c, sim_time rtt);
 void tcp_keep_alive_restart(struct tcp_connection *c);
 
 /* ---- connections (tcp_table.c) ---------------------------------------------------------------------------------------- */
-struct tcp_connection *tcp_connection_new(struct tcp_layer *layer, uint64_t addresses, uint32_t ports,
-                                          const struct tcp_options *options);
+struct tcp_connection *tcp_connection_new(struct tcp_layer *layer, uint64_t addresses,
+                                          uint32_t ports, const struct tcp_options *options);
 /* The same without initial sequence numbers: for loading. NULL if there is no route. */
-struct tcp_connection *tcp_connection_place(struct tcp_layer *layer, uint64_t addresses, uint32_t ports,
-                                            const struct tcp_options *options);
+struct tcp_connection *tcp_connection_place(struct tcp_layer *layer, uint64_t addresses,
+                                            uint32_t ports, const struct tcp_options *options);
 /* Gives back everything: at once, or when the event is through. */
 void tcp_connection_free(struct tcp_connection *c);
 void tcp_table_remove(struct tcp_connection *c);
@@ -330,7 +335,8 @@ void tcp_receive_syn_sent(struct tcp_connection *c, const struct frame *frame);
 /* Answers a SYN of a passive connection, again. */
 void tcp_answer_syn(struct tcp_connection *c);
 /* The acknowledgment and window of an acceptable segment. */
-void tcp_receive_ack(struct tcp_connection *c, const struct frame *frame, uint64_t sequence, uint64_t ack);
+void tcp_receive_ack(struct tcp_connection *c, const struct frame *frame, uint64_t sequence,
+                     uint64_t ack);
 /* Acknowledged bytes leave the send buffer: the part that header prediction shares. */
 void tcp_acknowledged(struct tcp_connection *c, uint64_t ack);
 /* Hands the slices of a segment that is next in order to the user. */
@@ -346,7 +352,7 @@ void tcp_challenge_ack(struct tcp_connection *c);
 void tcp_output(struct tcp_connection *c);
 void tcp_send_syn(struct tcp_connection *c);
 void tcp_send_rst(struct tcp_connection *c);
-void tcp_send_probe(struct tcp_connection *c);      /* one byte or FIN beyond a closed window */
+void tcp_send_probe(struct tcp_connection *c); /* one byte or FIN beyond a closed window */
 void tcp_send_keep_alive(struct tcp_connection *c);
 /* RST or ACK for a segment of no connection (RFC 9293, 3.10.7.1). */
 void tcp_refuse(struct tcp_layer *layer, const struct frame *frame);
