@@ -256,7 +256,7 @@ void dirty_log_fault(struct dirty_log *log, struct gpa gpa, sim_time *guest_ns)
     SIM_ASSERT(page < log->page_count);
     log->statistics.write_faults++;
     *guest_ns += log->costs.write_fault_ns;
-    /* Each exit empties the page-modification log, as KVM does, so that it is full only after 512 pages without one. */
+    /* Each exit empties the page-modification log, as KVM does, so it is full only after 512 pages without one. */
     drain_pml(log, log->pml_count);
     bool large;
     uint64_t *leaf = second_level_leaf(log->tables, gpa, &large);
@@ -271,7 +271,8 @@ void dirty_log_fault(struct dirty_log *log, struct gpa gpa, sim_time *guest_ns)
         leaf = second_level_leaf(log->tables, gpa, &large);
     }
     if (log->mechanism == DIRTY_LOG_WRITE_PROTECT && bit_get(log->split, range)) {
-        /* More rights need no flush: a stale entry only faults once more (SDM Vol. 3, 29.4.3.3). */
+        /* More rights need no flush: the violation itself let go of what was cached of this address (SDM Vol. 3, 29.4.3.1
+         * "Operations that Invalidate Cached Mappings"). */
         *leaf = second_level_leaf_set(log->tables, *leaf, true, false);
         mark(log, page);
     }
@@ -384,7 +385,8 @@ uint64_t dirty_log_harvest(struct dirty_log *log, uint64_t *bitmap, sim_time *ho
         bitmap[word] &= ~(UINT64_C(1) << (63 - __builtin_clzll(bitmap[word])));
         pages--;
     }
-    /* D2: no guest runs between the clearing of flags above and this. */
+    /* D2: no guest runs between the clearing of flags above and this (SDM Vol. 3, 29.4.3.4 "Guidelines for Use of the INVEPT
+     * Instruction": after clearing a right or a dirty flag). */
     second_level_flush(log->tables);
     *host_ns += (sim_time)pages * log->costs.clear_page_ns + log->costs.flush_ns;
     if (log->mechanism == DIRTY_LOG_DIRTY_BITS) {

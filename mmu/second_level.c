@@ -71,9 +71,9 @@ static uint64_t *find_pde(const struct second_level *tables, struct gpa gpa)
     return &table[index_at(gpa, LEVEL_PDE)];
 }
 
-static struct second_level_cached *cached_at(struct second_level *tables, struct gpa gpa)
+static uint32_t cache_index(struct gpa gpa)
 {
-    return &tables->cache[(gpa.v >> MMU_LARGE_SHIFT) % SECOND_LEVEL_CACHE_ENTRIES];
+    return (uint32_t)(gpa.v >> MMU_LARGE_SHIFT) % SECOND_LEVEL_CACHE_ENTRIES;
 }
 
 static uint64_t tag_of(struct gpa gpa)
@@ -84,7 +84,7 @@ static uint64_t tag_of(struct gpa gpa)
 /* The tables of a range change their shape: what is cached of it may point to a table that is gone. */
 static void forget(struct second_level *tables, struct gpa gpa)
 {
-    struct second_level_cached *cached = cached_at(tables, gpa);
+    struct second_level_cached *cached = &tables->cache[cache_index(gpa)];
     if (cached->tag == tag_of(gpa)) {
         *cached = (struct second_level_cached){0};
     }
@@ -299,7 +299,7 @@ static bool walk(struct second_level *tables, struct gpa gpa, struct found *foun
             bool large = level == LEVEL_PDE;
             *found = (struct found){.leaf = entry, .allowed = allowed, .large = large};
             if (allowed == SECOND_LEVEL_RIGHTS) {
-                *cached_at(tables, gpa) = (struct second_level_cached){
+                tables->cache[cache_index(gpa)] = (struct second_level_cached){
                     .tag = tag_of(gpa), .entry = pde, .table = large ? NULL : table};
             }
             return true;
@@ -313,7 +313,7 @@ static bool walk(struct second_level *tables, struct gpa gpa, struct found *foun
 enum mmu_fault second_level_translate(struct second_level *tables, struct gpa gpa,
                                       enum mmu_access access, struct spa *out)
 {
-    const struct second_level_cached *cached = cached_at(tables, gpa);
+    const struct second_level_cached *cached = &tables->cache[cache_index(gpa)];
     struct found found;
     tables->set_dirty = false;
     if (SIM_LIKELY(cached->tag == tag_of(gpa))) {
@@ -382,7 +382,14 @@ uint32_t second_level_walk(const struct second_level *tables, struct gpa gpa,
 
 uint64_t *second_level_leaf(const struct second_level *tables, struct gpa gpa, bool *large)
 {
-    uint64_t *entry = find_pde(tables, gpa);
+    const struct second_level_cached *cached = &tables->cache[cache_index(gpa)];
+    uint64_t *entry = NULL;
+    if (SIM_LIKELY(cached->tag == tag_of(gpa))) {
+        *large = cached->table == NULL;
+        entry = *large ? cached->entry : &cached->table[index_at(gpa, LEVEL_PTE)];
+        return is_present(tables, *entry) ? entry : NULL;
+    }
+    entry = find_pde(tables, gpa);
     if (entry == NULL || !is_present(tables, *entry)) {
         return NULL;
     }

@@ -22,7 +22,7 @@
 #include "mmu/host_memory.h"
 
 /* Bits of entries. The first three lie in the same places in both formats: EPT read or NPT present, write, EPT execute or NPT
- * user. Nested walks are user accesses (APM Vol. 2, 15.25.5), so every NPT entry carries the user bit. */
+ * user. Nested walks are user accesses (APM Vol. 2, 15.25.5 "Nested Table Walk"), so every NPT entry carries the user bit. */
 #define SECOND_LEVEL_READ          (UINT64_C(1) << 0)
 #define SECOND_LEVEL_WRITE         (UINT64_C(1) << 1)
 #define SECOND_LEVEL_EXECUTE       (UINT64_C(1) << 2)

@@ -1,6 +1,6 @@
 /* sim/planted.h - bugs that tests plant in the model itself, to prove that an oracle finds them.
  *
- * In a build with -DORRERY_PLANTS the environment variable ORRERY_PLANT names the one bug that is planted. In every other build
+ * In a build with PLANTS=1 the environment variable ORRERY_PLANT names the one bug that is planted. In every other build
  * SIM_PLANTED is the constant false, and the planted branch is not compiled. Node software has RT_PLANTED of rt/rt.h, which in a
  * simulation is answered here too. */
 #ifndef ORRERY_SIM_PLANTED_H

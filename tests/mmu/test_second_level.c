@@ -30,7 +30,7 @@ static const char *format_name(enum second_level_format format)
 enum shape { UNMAPPED, LARGE, SMALL, LARGE_READ_ONLY, SMALL_READ_ONLY };
 
 /* Flags of entries from level 4 down, that is without addresses, before and after the access. SDM Vol. 3, tables 29-1, 29-3, 29-5, 29-6
- * and 29-4 for the large page; APM Vol. 2, figures 5-20 to 5-23 and 5-27. */
+ * and 29-4 for the large page; APM Vol. 2, figures 5-20 to 5-26. */
 static const struct {
     const char *name;
     enum second_level_format format;
