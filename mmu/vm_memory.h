@@ -1,6 +1,7 @@
 /* mmu/vm_memory.h - the memory of one VM instance: guest-physical pages, through second-level tables, in frames of its host.
  *
- *  V1. Every guest store and load goes through the second-level tables; nothing else finds the frame.
+ *  V1. Every guest store and load goes through the second-level tables. The hypervisor has its own list of regions, as a real one has
+ *      its memory slots; vm_memory_check asserts that both name the same frames.
  *  V2. A snapshot of a page is its handle: it never changes, whatever the guest stores later.
  *  V3. With the dirty log on, D1 to D3 of mmu/dirty_log.h hold for every store, also for those of devices (DMA).
  *  V4. vm_memory_close gives all frames back. */
@@ -35,20 +36,24 @@ struct page vm_memory_load(struct vm_memory *memory, uint64_t index);
 struct page vm_memory_peek(const struct vm_memory *memory, uint64_t index);
 void vm_memory_put(struct vm_memory *memory, uint64_t index, struct page page);
 /* Initial content: pages [first, first + count) are patterns base, base + 1, ... */
-void vm_memory_fill(struct vm_memory *memory, uint64_t first, uint64_t count, enum page_class page_class, uint64_t base);
+void vm_memory_fill(struct vm_memory *memory, uint64_t first, uint64_t count,
+                    enum page_class page_class, uint64_t base);
 
-/* ---- the hardware's own witness (ground truth) ---- */
+/* ---- the hardware's own witness (ground truth). Watching starts with no page changed. ---- */
 void vm_memory_watch(struct vm_memory *memory, bool watched);
 /* Pages changed since the last call (or since watched) whose bit is not in `reported`: their number; the first of them through
- * `first_out`. Clears the truth. For the oracle "dirty". */
+ * `first_out`, which stays as it is when there is none. Clears the truth. For the oracle "dirty". */
 uint64_t vm_memory_witness(struct vm_memory *memory, const uint64_t *reported, uint64_t *first_out);
-/* Pages whose bytes differ; the first of them through `first_out`. Both must have the same size. For the oracle "memory". */
-uint64_t vm_memory_compare(const struct vm_memory *a, const struct vm_memory *b, uint64_t *first_out);
+/* Pages whose bytes differ; the first of them through `first_out` if there is one. Both must have the same size and page pool. For the
+ * oracle "memory". */
+uint64_t vm_memory_compare(const struct vm_memory *a, const struct vm_memory *b,
+                           uint64_t *first_out);
 /* Stores by guest and devices so far. */
 uint64_t vm_memory_stores(const struct vm_memory *memory);
 
 struct vm_memory_statistics {
     uint64_t stores, write_faults, splits, pml_exits;
+    uint64_t unsplit; /* stores to ranges that were logged as a whole for lack of memory */
     uint64_t table_frames, large_leaves, small_leaves;
 };
 void vm_memory_statistics(const struct vm_memory *memory, struct vm_memory_statistics *out);
