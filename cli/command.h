@@ -21,6 +21,7 @@ enum command_status {
 #define ORRERY_VERSION "0.1.0"
 
 int cmd_check(int argc, char **argv);
+int cmd_run(int argc, char **argv);
 int cmd_docs(int argc, char **argv);
 
 #endif

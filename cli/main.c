@@ -13,6 +13,7 @@ struct command {
 };
 
 static const struct command commands[] = {
+    {"run", cmd_run, "run a scenario and report what happened"},
     {"check", cmd_check, "check a scenario without running it"},
     {"docs", cmd_docs, NULL},
 };

@@ -517,8 +517,17 @@ static void take_vm_totals(struct judge *judge, const struct record *record)
 
 /* ---- the listener ------------------------------------------------------------------------------------------------------------------------ */
 
+void judge_rest(struct judge *judge)
+{
+    judge_free_watches(judge);
+    judge->finished = true;
+}
+
 void judge_take(struct judge *judge, const struct record *record)
 {
+    if (judge->finished) { /* the world is being taken down: that is not what the run did */
+        return;
+    }
     enum judge_kind kind =
         record->kind < judge->kind_count ? (enum judge_kind)judge->kinds[record->kind] : KIND_OTHER;
     judge->now = record->time;

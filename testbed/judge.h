@@ -84,6 +84,8 @@ struct judge *judge_new(const struct scenario *scenario, struct recorder *record
 void judge_free(struct judge *judge);
 /* Judges one record: what the listener does; for readers of recordings. */
 void judge_take(struct judge *judge, const struct record *record);
+/* Frees what was watched and its events: nothing more is judged. Before the world is taken down. */
+void judge_rest(struct judge *judge);
 /* The run is over at `now`: open gaps and pauses are closed. */
 void judge_finish(struct judge *judge, sim_time now);
 

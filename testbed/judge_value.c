@@ -441,8 +441,10 @@ void judge_free_watches(struct judge *judge)
         judge->watches = next;
     }
     for (uint32_t i = 0; i < judge->scenario->expect_count; i++) {
-        if (judge->expectations[i].event != SIM_NONE && judge->expectations[i].judge != NULL) {
-            sim_event_free(judge->sim, judge->expectations[i].event);
+        struct judge_expect_state *state = &judge->expectations[i];
+        if (state->judge != NULL && state->event != SIM_NONE) {
+            sim_event_free(judge->sim, state->event);
+            state->event = SIM_NONE;
         }
     }
 }
