@@ -280,6 +280,53 @@ Test(second_level, rights_above_the_leaf_count)
     page_pool_close(pages);
 }
 
+/* A walk once for each range until a flush; a split and a merge let go of theirs alone, and keep what was accessed. */
+Test(second_level, walks_are_remembered_until_a_flush)
+{
+    enum what { NOTHING, FLUSH, SPLIT, MERGE };
+    static const struct {
+        enum what what;
+        uint64_t references; /* of the access after it */
+        uint64_t flags[4];   /* of the entries before that access */
+    } acts[] = {
+        {NOTHING, 3, {7, 7, 0xb7}},
+        {NOTHING, 0, {0x107, 0x107, 0x1b7}},
+        {FLUSH, 3, {0x107, 0x107, 0x1b7}},
+        {SPLIT, 4, {0x107, 0x107, 0x107, 0x137}},
+        {NOTHING, 0, {0x107, 0x107, 0x107, 0x137}},
+        {FLUSH, 4, {0x107, 0x107, 0x107, 0x137}},
+        {MERGE, 3, {0x107, 0x107, 0x1b7}},
+        {NOTHING, 0, {0x107, 0x107, 0x1b7}},
+    };
+    struct page_pool *pages = page_pool_new();
+    struct host_memory *memory = host_memory_new(pages, REGION(4));
+    struct second_level tables;
+    struct spa data, out;
+    cr_assert(host_memory_take_region(memory, &data));
+    cr_assert(second_level_init(&tables, memory, SECOND_LEVEL_EPT));
+    make_shape(&tables, LARGE, data);
+    for (size_t i = 0; i < COUNT(acts); i++) {
+        if (acts[i].what == FLUSH) {
+            second_level_flush(&tables);
+        } else if (acts[i].what == SPLIT) {
+            cr_assert(second_level_split(&tables, gpa(GPA_RANGE)));
+        } else if (acts[i].what == MERGE) {
+            second_level_merge(&tables, gpa(GPA_RANGE));
+        }
+        struct second_level_step steps[4];
+        uint32_t count = second_level_walk(&tables, gpa(GPA_PAGE), MMU_READ, steps);
+        for (uint32_t k = 0; k < count; k++) {
+            cr_assert_eq(steps[k].before & 0xfff, acts[i].flags[k], "act %zu, step %u", i, k);
+        }
+        uint64_t references = tables.walk_references;
+        cr_assert_eq(second_level_translate(&tables, gpa(GPA_PAGE), MMU_READ, &out), MMU_OK);
+        cr_assert_eq(tables.walk_references - references, acts[i].references, "act %zu", i);
+    }
+    second_level_close(&tables);
+    host_memory_free(memory);
+    page_pool_close(pages);
+}
+
 /* ---- against a model ---------------------------------------------------------------------------------------------------------- */
 
 /* Neighbours in one directory, in one PDPT, in one PML4, and two that meet in the cache. */
