@@ -63,7 +63,7 @@ static const struct argp_option options[] = {
 static sim_time parse_time(struct argp_state *state, const char *option, const char *text)
 {
     int64_t value = 0;
-    char why[256];
+    char why[QUANTITY_ERROR_BYTES];
     if (!quantity_parse(QUANTITY_TIME, text, &value, why)) {
         argp_error(state, "--%s %s: %s", option, text, why);
     }
