@@ -233,7 +233,7 @@ static enum rt_error streams_accept(struct rt *rt, struct rt_listener *listener,
 {
     struct rt_side *side = rt_side_of(rt);
     rt_side_charge(side->costs->call);
-    rt_side_pay();
+    rt_side_pay(rt_side_of(rt));
     enum task_wake wake = TASK_SIGNALLED;
     listener->waiters++;
     while (listener->first == NULL && !listener->closing && wake == TASK_SIGNALLED) {
@@ -296,7 +296,7 @@ static enum rt_error streams_connect(struct rt *rt, struct rt_address peer, rt_t
 {
     struct rt_side *side = rt_side_of(rt);
     rt_side_charge(side->costs->call);
-    rt_side_pay();
+    rt_side_pay(rt_side_of(rt));
     struct rt_stream *stream = stream_new(side);
     if (stream == NULL) {
         return RT_NO_MEMORY;
@@ -416,7 +416,7 @@ static enum rt_error streams_read_exact(struct rt *rt, struct rt_stream *stream,
     if (length == 0 || length > receive_capacity(stream)) {
         return RT_INVALID;
     }
-    rt_side_pay();
+    rt_side_pay(rt_side_of(rt));
     enum rt_error err = wait_readable(stream, length, deadline);
     return err == RT_OK ? take_all(stream, length, out) : err;
 }
@@ -428,7 +428,7 @@ static enum rt_error streams_read_some(struct rt *rt, struct rt_stream *stream, 
     if (length_max == 0) {
         return RT_INVALID;
     }
-    rt_side_pay();
+    rt_side_pay(rt_side_of(rt));
     enum rt_error err = wait_readable(stream, 1, deadline);
     if (err != RT_OK) {
         return err;
@@ -446,7 +446,7 @@ static enum rt_error streams_read_bytes(struct rt *rt, struct rt_stream *stream,
     if (length == 0) {
         return RT_INVALID;
     }
-    rt_side_pay();
+    rt_side_pay(rt_side_of(rt));
     enum rt_error err = wait_readable(stream, length, deadline);
     if (err != RT_OK) {
         return err;
@@ -510,7 +510,7 @@ static enum rt_error streams_write(struct rt *rt, struct rt_stream *stream,
     for (uint32_t i = 0; i < count; i++) {
         rt_side_charge((sim_time)(slices[i].length * (uint64_t)side->costs->stream_per_kib >> 10));
     }
-    rt_side_pay();
+    rt_side_pay(rt_side_of(rt));
     for (uint32_t i = 0; i < count;) {
         enum rt_error err = wait_writable(stream, deadline);
         if (err != RT_OK) {
@@ -664,7 +664,7 @@ static enum rt_error streams_receive(struct rt *rt, struct rt_socket *socket, rt
 {
     struct rt_side *side = rt_side_of(rt);
     rt_side_charge(side->costs->call);
-    rt_side_pay();
+    rt_side_pay(rt_side_of(rt));
     enum task_wake wake = TASK_SIGNALLED;
     socket->waiters++;
     while (socket->first == NULL && !socket->closing && wake == TASK_SIGNALLED) {

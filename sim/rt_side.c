@@ -28,8 +28,7 @@ static rt_time node_wall_clock(struct rt *rt)
 
 static enum rt_error node_sleep_until(struct rt *rt, rt_time deadline)
 {
-    (void)rt;
-    rt_side_pay();
+    rt_side_pay(rt_side_of(rt));
     enum task_wake wake = task_sleep_until(deadline);
     return wake == TASK_CANCELLED ? RT_CANCELLED : RT_OK;
 }
@@ -74,8 +73,7 @@ static struct task *task_of(struct rt_task *task)
 
 static enum rt_error node_join(struct rt *rt, struct rt_task *task, rt_time deadline)
 {
-    (void)rt;
-    rt_side_pay();
+    rt_side_pay(rt_side_of(rt));
     return rt_side_wake(task_join(task_of(task), deadline));
 }
 
@@ -102,7 +100,7 @@ static struct task_queue *queue_of(struct rt_condition *condition)
 static enum rt_error node_wait(struct rt *rt, struct rt_condition *condition, rt_time deadline)
 {
     rt_side_charge(rt_side_of(rt)->costs->call);
-    rt_side_pay();
+    rt_side_pay(rt_side_of(rt));
     return rt_side_wake(task_wait(queue_of(condition), deadline));
 }
 

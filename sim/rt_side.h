@@ -45,6 +45,11 @@ struct rt_side {
     /* Records of node software: kinds of its own, by table, as registered with the recorder. */
     const struct rt_record_kind *record_kinds;
     uint32_t record_kind_count, record_base;
+    /* A test's eye on the node's software: called at each call that may block, before it does, with how many there were before it in this
+     * incarnation's life and those before. NULL: none. It may arm events and nothing else. */
+    void (*probe)(void *context, uint64_t ordinal);
+    void *probe_context;
+    uint64_t probe_ordinal;
 };
 
 struct rt_side_options {
@@ -77,10 +82,13 @@ static inline void rt_side_charge(sim_time cpu_ns)
         task_charge(cpu_ns);
     }
 }
-/* Pays what the running task owes, before it acts on the world; the machine may have been frozen meanwhile. */
-static inline void rt_side_pay(void)
+/* Pays what the running task owes, before it acts on the world or waits; the machine may have been frozen meanwhile. */
+static inline void rt_side_pay(struct rt_side *side)
 {
     if (task_running() != NULL) {
+        if (SIM_UNLIKELY(side->probe != NULL)) {
+            side->probe(side->probe_context, side->probe_ordinal++);
+        }
         task_pay();
     }
 }

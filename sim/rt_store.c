@@ -92,7 +92,7 @@ static enum rt_error store_put(struct rt *rt, const char *key, const void *bytes
         return RT_INVALID;
     }
     rt_side_charge(side->costs->call);
-    rt_side_pay();
+    rt_side_pay(rt_side_of(rt));
     enum rt_error err = wait_half(side, deadline);
     if (err != RT_OK) {
         return err;
@@ -125,7 +125,7 @@ static enum rt_error store_remove(struct rt *rt, const char *key, rt_time deadli
 {
     struct rt_side *side = rt_side_of(rt);
     rt_side_charge(side->costs->call);
-    rt_side_pay();
+    rt_side_pay(rt_side_of(rt));
     enum rt_error err = wait_half(side, deadline);
     if (err != RT_OK) {
         return err;

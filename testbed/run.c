@@ -369,6 +369,16 @@ const struct run_result *run_result_of(const struct run *run)
     return &run->result;
 }
 
+struct world *run_world(struct run *run)
+{
+    return run->world;
+}
+
+const struct judge *run_judge(const struct run *run)
+{
+    return run->judge;
+}
+
 const uint64_t *run_checkpoints(struct run *run, uint32_t *count)
 {
     return recorder_checkpoints(run->world->recorder, count);

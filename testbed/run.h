@@ -14,6 +14,7 @@
 #include "testbed/scenario.h"
 
 struct run;
+struct world;
 
 struct run_options {
     const struct scenario *scenario; /* borrowed for the life of the run */
@@ -48,6 +49,9 @@ void run_interrupt(struct run *run);
 SIM_CHECKED bool run_finish(struct run *run, char *why, size_t why_capacity);
 /* After run_finish; borrowed until run_free. */
 const struct run_result *run_result_of(const struct run *run);
+/* What is being run; borrowed, and gone with run_finish. For tests that break it in ways no scenario can say. */
+struct world *run_world(struct run *run);
+const struct judge *run_judge(const struct run *run);
 /* Checkpoint hashes of the run; borrowed. */
 const uint64_t *run_checkpoints(struct run *run, uint32_t *count);
 void run_free(struct run *run);

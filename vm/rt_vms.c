@@ -63,10 +63,10 @@ static enum rt_error error_of(enum vm_error error)
 }
 
 /* Charges work of the hypervisor and lets it pass before the world sees its effect. */
-static void spend(sim_time cpu_ns)
+static void spend(struct rt *rt, sim_time cpu_ns)
 {
     rt_side_charge(cpu_ns);
-    rt_side_pay();
+    rt_side_pay(rt_side_of(rt));
 }
 
 /* ---- building ----------------------------------------------------------------------------------------------------------- */
@@ -124,7 +124,7 @@ static enum rt_error vms_create(struct rt *rt, const void *config, uint32_t leng
         *why = "the configuration names no VM that could be built here";
         return RT_INVALID;
     }
-    spend(vms->costs->create +
+    spend(rt, vms->costs->create +
           (sim_time)(spec->guest.page_count >> 18) * vms->costs->per_gib_reserve);
     struct vm_instance *instance = NULL;
     enum vm_error error = vm_instance_create(vms->host, spec, &instance);
@@ -180,21 +180,21 @@ static void vms_info(struct rt *rt, struct rt_vm *vm, struct rt_vm_info *out)
 
 static enum rt_error vms_pause(struct rt *rt, struct rt_vm *vm)
 {
-    spend(vms_of(rt)->costs->pause);
+    spend(rt, vms_of(rt)->costs->pause);
     struct vm_instance *instance = instance_of(rt, vm);
     return instance != NULL ? error_of(vm_instance_pause(instance)) : RT_NOT_FOUND;
 }
 
 static enum rt_error vms_resume(struct rt *rt, struct rt_vm *vm)
 {
-    spend(vms_of(rt)->costs->resume);
+    spend(rt, vms_of(rt)->costs->resume);
     struct vm_instance *instance = instance_of(rt, vm);
     return instance != NULL ? error_of(vm_instance_resume(instance)) : RT_NOT_FOUND;
 }
 
 static enum rt_error vms_state_save(struct rt *rt, struct rt_vm *vm, void **bytes, uint32_t *length)
 {
-    spend(vms_of(rt)->costs->state_save);
+    spend(rt, vms_of(rt)->costs->state_save);
     const struct vm_instance *instance = instance_of(rt, vm);
     if (instance == NULL) {
         return RT_NOT_FOUND;
@@ -218,7 +218,7 @@ static enum rt_error vms_state_save(struct rt *rt, struct rt_vm *vm, void **byte
 static enum rt_error vms_state_load(struct rt *rt, struct rt_vm *vm, const void *bytes,
                                     uint32_t length)
 {
-    spend(vms_of(rt)->costs->state_load);
+    spend(rt, vms_of(rt)->costs->state_load);
     struct vm_instance *instance = instance_of(rt, vm);
     return instance != NULL ? error_of(vm_instance_load(instance, bytes, length)) : RT_NOT_FOUND;
 }
@@ -249,7 +249,7 @@ static void vms_log_stop(struct rt *rt, struct rt_vm *vm)
 static enum rt_error vms_harvest(struct rt *rt, struct rt_vm *vm, uint64_t *bitmap, uint64_t *pages)
 {
     sim_time host_ns = 0;
-    rt_side_pay();
+    rt_side_pay(rt_side_of(rt));
     struct vm_instance *instance = instance_of(rt, vm);
     if (instance == NULL) {
         return RT_NOT_FOUND;
@@ -309,7 +309,7 @@ static enum rt_error vms_disks(struct rt *rt, struct rt_vm *vm, rt_time deadline
 
 static void vms_announce(struct rt *rt, struct rt_vm *vm, uint32_t count, rt_time spacing_ns)
 {
-    rt_side_pay();
+    rt_side_pay(rt_side_of(rt));
     struct vm_instance *instance = instance_of(rt, vm);
     if (instance != NULL) {
         vm_instance_announce(instance, count, spacing_ns);

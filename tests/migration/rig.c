@@ -1,0 +1,206 @@
+#include "tests/migration/rig.h"
+
+#include "sim/assert.h"
+#include "testbed/diagnostics.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char scenario_text[] =
+    "name: rig\n"
+    "networks:\n"
+    "  lan:  {rate: 1Gbit/s, delay: 5us}\n"
+    "  move: {rate: 1Gbit/s, delay: 5us}\n"
+    "nodes:\n"
+    "  node1..node2: {cores: 2, memory: 64MiB, nics: [lan, move]}\n"
+    "clients:\n"
+    "  alice: {nics: [lan]}\n"
+    "vms:\n"
+    "  web:\n"
+    "    node: node1\n"
+    "    memory: 1MiB\n"
+    "    nics: [lan]\n"
+    "    guest:\n"
+    "      content: {zero: 50%}\n"
+    "      writers:\n"
+    "        - {pages: 256KiB, touch: 500/s, order: uniform}\n"
+    "timeline:\n"
+    "  - {at: 0s, ping: {from: alice, to: web, every: 100ms}, as: ping}\n"
+    "  - {at: 1s, live-migrate: {vm: web, to: node2, over: [move], rounds: 3}, as: mig}\n"
+    "end: {at: 45s}\n";
+
+struct rig {
+    const struct rig_plan *plan;
+    struct run *run;
+    struct world *world;
+    struct rig_outcome *outcome;
+    const struct judge *judge;
+    uint32_t event, mend_event;
+    bool mended;
+};
+
+static struct scenario *load(const struct rig_plan *plan)
+{
+    struct diagnostics *diagnostics = diagnostics_new();
+    const struct scenario_options options = {.set = plan->set, .set_count = plan->set_count};
+    struct scenario *scenario =
+        scenario_load_text("rig", scenario_text, sizeof scenario_text - 1, &options, diagnostics);
+    if (scenario == NULL) {
+        diagnostics_print(diagnostics, stderr);
+    }
+    SIM_ASSERT(scenario != NULL);
+    diagnostics_free(diagnostics);
+    return scenario;
+}
+
+/* The wire between a node's NIC for migration and its switch. */
+static struct world_link *wire_of(struct rig *rig, uint32_t node)
+{
+    return rig->world->nodes[node].links[1];
+}
+
+static void cut(struct rig *rig, bool down)
+{
+    struct world_link *wire = wire_of(rig, rig->plan->node);
+    if (rig->plan->to) {
+        link_set_down(wire->to, down, 0);
+    }
+    if (rig->plan->from) {
+        link_set_down(wire->from, down, 0);
+    }
+}
+
+static void mend(void *context)
+{
+    struct rig *rig = context;
+    struct scenario_part node = {SCENARIO_NODE, rig->plan->node};
+    switch (rig->plan->kind) {
+    case RIG_CRASH_AT_CALL:
+        world_set_power(rig->world, node, true);
+        break;
+    case RIG_FREEZE_AT_CALL:
+        world_set_frozen(rig->world, node, false);
+        break;
+    default:
+        cut(rig, false);
+        break;
+    }
+}
+
+static void strike(void *context)
+{
+    struct rig *rig = context;
+    struct scenario_part node = {SCENARIO_NODE, rig->plan->node};
+    const struct judge_migration *m = judge_migration(rig->judge, 1);
+    rig->outcome->used = true;
+    rig->outcome->step = m->step;
+    rig->outcome->given = m->handover_given > 0;
+    rig->outcome->owned = m->handover_owned > 0;
+    switch (rig->plan->kind) {
+    case RIG_CRASH_AT_CALL:
+        world_set_power(rig->world, node, false);
+        break;
+    case RIG_FREEZE_AT_CALL:
+        world_set_frozen(rig->world, node, true);
+        break;
+    default:
+        cut(rig, true);
+        break;
+    }
+    if (rig->plan->for_ns != SIM_NEVER) {
+        sim_event_arm(rig->world->sim, rig->mend_event,
+                      sim_now(rig->world->sim) + rig->plan->for_ns);
+    }
+}
+
+static void on_call(void *context, uint64_t ordinal)
+{
+    struct rig *rig = context;
+    if (ordinal == rig->plan->nth && !rig->outcome->used) {
+        sim_event_arm(rig->world->sim, rig->event, sim_now(rig->world->sim));
+    }
+}
+
+static void arm(struct rig *rig)
+{
+    const struct rig_plan *plan = rig->plan;
+    struct world_machine *node = &rig->world->nodes[plan->node];
+    if (plan->kind == RIG_DROP_FRAME) {
+        struct world_link *wire = wire_of(rig, plan->node);
+        link_lose_nth(plan->to ? wire->to : wire->from, plan->nth, 1, 0);
+    } else if (plan->kind != RIG_NOTHING) {
+        node->side->probe = on_call;
+        node->side->probe_context = rig;
+    }
+}
+
+static void look(struct rig *rig)
+{
+    struct rig_outcome *out = rig->outcome;
+    out->place = RIG_NOWHERE;
+    for (uint32_t i = 0; i < 2; i++) {
+        struct vm_instance *instance = vm_host_find(&rig->world->nodes[i].vm_host, "web");
+        struct world_link *wire = wire_of(rig, i);
+        if (instance != NULL && vm_instance_state(instance) == VM_RUNNING) {
+            out->place = i == 0 ? RIG_AT_SOURCE : RIG_AT_TARGET;
+        } else if (instance != NULL) {
+            out->paused_somewhere = true;
+        }
+        out->calls[i] = rig->world->nodes[i].side->probe_ordinal;
+        out->frames[i][0] =
+            link_statistics(wire->from).frames_delivered + link_statistics(wire->from).frames_lost;
+        out->frames[i][1] =
+            link_statistics(wire->to).frames_delivered + link_statistics(wire->to).frames_lost;
+    }
+    if (rig->plan->kind == RIG_DROP_FRAME) {
+        struct world_link *wire = wire_of(rig, rig->plan->node);
+        out->used = link_statistics(rig->plan->to ? wire->to : wire->from).frames_lost > 0;
+    }
+}
+
+static void judge_run(struct rig *rig)
+{
+    const struct run_result *result = run_result_of(rig->run);
+    const char *how = "";
+    (void)judge_action_end(result->judge, 1, &how);
+    snprintf(rig->outcome->how, sizeof rig->outcome->how, "%s", how);
+    rig->outcome->hash = result->run_hash;
+    for (uint32_t i = 0; i < ORACLES; i++) {
+        struct oracle_verdict verdict;
+        oracles_verdict(result->oracles, (enum oracle)i, &verdict);
+        if (verdict.held == TRUTH_FALSE && rig->outcome->why[0] == 0) {
+            snprintf(rig->outcome->why, sizeof rig->outcome->why, "%s: %s", verdict.name,
+                     verdict.what);
+        }
+    }
+}
+
+struct rig_outcome rig_run(const struct rig_plan *plan)
+{
+    struct rig_outcome outcome = {0};
+    char why[512];
+    struct scenario *scenario = load(plan);
+    struct run *run =
+        run_new(&(struct run_options){.scenario = scenario, .until = SIM_NEVER, .version = "test"},
+                why, sizeof why);
+    SIM_ASSERT(run != NULL);
+    struct rig rig = {.plan = plan,
+                      .run = run,
+                      .world = run_world(run),
+                      .outcome = &outcome,
+                      .judge = run_judge(run)};
+    rig.event = sim_event_new(rig.world->sim, rig.world->control_origin, strike, &rig);
+    rig.mend_event = sim_event_new(rig.world->sim, rig.world->control_origin, mend, &rig);
+    arm(&rig);
+    SIM_ASSERT(run_go(run, SIM_NEVER) == RUN_OVER);
+    look(&rig);
+    sim_event_free(rig.world->sim, rig.event);
+    sim_event_free(rig.world->sim, rig.mend_event);
+    bool finished = run_finish(run, why, sizeof why);
+    SIM_ASSERT(finished);
+    judge_run(&rig);
+    run_free(run);
+    scenario_free(scenario);
+    return outcome;
+}

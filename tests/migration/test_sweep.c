@@ -1,0 +1,152 @@
+/* The sweep: every frame lost, every blocking call of both nodes struck by a crash, a cut or a hang. */
+#include <criterion/criterion.h>
+
+#include "tests/migration/rig.h"
+
+#define NTH_MAX 100000u
+
+static const char *place_name(enum rig_place place)
+{
+    static const char *const names[] = {"at the source", "at the target", "nowhere"};
+    return names[place];
+}
+
+/* What holds whatever was broken. */
+static void expect_sound(const struct rig_outcome *o, const char *what, uint64_t nth)
+{
+    cr_expect(o->why[0] == 0, "%s, nth %llu (step %s): %s", what, (unsigned long long)nth,
+              judge_step_word(o->step), o->why);
+    cr_expect(!o->paused_somewhere || o->place == RIG_NOWHERE,
+              "%s, nth %llu: an instance is left over", what, (unsigned long long)nth);
+}
+
+Test(migration, moves_when_nothing_breaks)
+{
+    struct rig_plan plan = {.kind = RIG_NOTHING};
+    struct rig_outcome o = rig_run(&plan);
+    expect_sound(&o, "nothing", 0);
+    cr_assert(o.place == RIG_AT_TARGET, "it is %s: %s", place_name(o.place), o.how);
+    cr_assert_str_eq(o.how, "completed");
+    struct rig_outcome again = rig_run(&plan);
+    cr_assert(o.hash == again.hash, "the same run has another hash");
+}
+
+Test(migration, every_lost_frame)
+{
+    static const struct {
+        const char *name;
+        uint32_t node;
+        bool to;
+    } wires[] = {
+        {"frame that the source sends", 0, false},
+        {"frame that the source receives", 0, true},
+        {"frame that the target sends", 1, false},
+        {"frame that the target receives", 1, true},
+    };
+    for (size_t w = 0; w < sizeof wires / sizeof *wires; w++) {
+        bool used = true;
+        for (uint64_t nth = 0; used && nth < NTH_MAX; nth++) {
+            struct rig_plan plan = {.kind = RIG_DROP_FRAME,
+                                    .node = wires[w].node,
+                                    .to = wires[w].to,
+                                    .from = !wires[w].to,
+                                    .nth = nth};
+            struct rig_outcome o = rig_run(&plan);
+            used = o.used;
+            expect_sound(&o, wires[w].name, nth);
+            cr_expect(o.place == RIG_AT_TARGET, "%s, nth %llu: it is %s: %s", wires[w].name,
+                      (unsigned long long)nth, place_name(o.place), o.how);
+        }
+        cr_assert(!used, "%s: the sweep did not end", wires[w].name);
+    }
+}
+
+/* Strikes each blocking call of a node in turn; `check` looks at the outcome. */
+static void sweep_calls(struct rig_plan plan, const char *what,
+                        void (*check)(const struct rig_outcome *, const char *, uint64_t))
+{
+    bool used = true;
+    uint64_t runs = 0;
+    for (plan.nth = 0; used && plan.nth < NTH_MAX; plan.nth++) {
+        struct rig_outcome o = rig_run(&plan);
+        used = o.used;
+        runs++;
+        if (used && o.step != JUDGE_DONE) {
+            expect_sound(&o, what, plan.nth);
+            check(&o, what, plan.nth);
+        } else if (used) {
+            break; /* what follows is the quiet after the migration */
+        }
+    }
+    cr_assert(runs > 20, "%s: only %llu calls were struck", what, (unsigned long long)runs);
+}
+
+/* The rows of the hand-over table (DESIGN section 3), each with its three columns. */
+static void source_crashed(const struct rig_outcome *o, const char *what, uint64_t nth)
+{
+    /* Between the instant at which GIVEN is durable and the one at which the node says so, either column is right. */
+    bool maybe_given = o->given || o->step >= JUDGE_DISKS;
+    bool right = o->given ? o->place == RIG_AT_TARGET
+                          : o->place == RIG_NOWHERE || (maybe_given && o->place == RIG_AT_TARGET);
+    cr_expect(right, "%s, nth %llu: %s, it is %s", what, (unsigned long long)nth,
+              o->given ? "given" : "not given", place_name(o->place));
+}
+
+static void target_crashed(const struct rig_outcome *o, const char *what, uint64_t nth)
+{
+    bool maybe_owned = o->owned || o->step >= JUDGE_RESUME;
+    bool right = o->owned ? o->place == RIG_NOWHERE
+                          : o->place == RIG_AT_SOURCE || (maybe_owned && o->place == RIG_NOWHERE);
+    cr_expect(right, "%s, nth %llu: %s, it is %s", what, (unsigned long long)nth,
+              o->owned ? "owned" : "not owned", place_name(o->place));
+}
+
+static void link_cut(const struct rig_outcome *o, const char *what, uint64_t nth)
+{
+    bool right = o->given ? o->place == RIG_AT_TARGET : o->place != RIG_NOWHERE;
+    cr_expect(right, "%s, nth %llu: %s, it is %s (%s)", what, (unsigned long long)nth,
+              o->given ? "given" : "not given", place_name(o->place), o->how);
+}
+
+static void somebody_runs(const struct rig_outcome *o, const char *what, uint64_t nth)
+{
+    cr_expect(o->place != RIG_NOWHERE, "%s, nth %llu: it runs nowhere (%s)", what,
+              (unsigned long long)nth, o->how);
+}
+
+Test(migration, source_crashes_at_every_call)
+{
+    sweep_calls((struct rig_plan){.kind = RIG_CRASH_AT_CALL, .node = 0, .for_ns = 3 * SIM_S},
+                "source crash", source_crashed);
+}
+
+Test(migration, target_crashes_at_every_call)
+{
+    sweep_calls((struct rig_plan){.kind = RIG_CRASH_AT_CALL, .node = 1, .for_ns = 3 * SIM_S},
+                "target crash", target_crashed);
+}
+
+Test(migration, both_directions_are_cut_at_every_call)
+{
+    struct rig_plan plan = {
+        .kind = RIG_CUT_AT_CALL, .to = true, .from = true, .for_ns = 20 * SIM_S};
+    sweep_calls(plan, "link cut for 20 s at a call of the source", link_cut);
+    plan.node = 1;
+    sweep_calls(plan, "link cut for 20 s at a call of the target", link_cut);
+}
+
+Test(migration, one_direction_is_cut_at_every_call)
+{
+    struct rig_plan plan = {.kind = RIG_CUT_AT_CALL, .to = true, .for_ns = 20 * SIM_S};
+    sweep_calls(plan, "towards the source cut", link_cut);
+    plan = (struct rig_plan){.kind = RIG_CUT_AT_CALL, .from = true, .for_ns = 20 * SIM_S};
+    sweep_calls(plan, "from the source cut", link_cut);
+}
+
+Test(migration, nodes_hang_at_every_call)
+{
+    struct rig_plan plan = {.kind = RIG_FREEZE_AT_CALL, .node = 0, .for_ns = 8 * SIM_S};
+    sweep_calls(plan, "source hangs for 8 s", somebody_runs);
+    plan.node = 1;
+    sweep_calls(plan, "target hangs for 8 s", somebody_runs);
+}
