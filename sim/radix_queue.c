@@ -18,6 +18,7 @@
 #define RADIX_NEAR_ENOUGH 12u
 /* Records are fetched ahead when a chain of at most this many chunks comes nearer: what they take, 124 KiB, fits a second-level cache. */
 #define RADIX_FETCH_CHUNKS      64u
+#define RADIX_LINE_BYTES        64u
 #define RADIX_SEGMENT_BYTES_MIN (32u * 1024)
 #define RADIX_SEGMENT_DOUBLINGS 6u /* to 2 MiB, the size of a huge page */
 
@@ -79,8 +80,14 @@ struct radix_entry *radix_queue_chunk_add(struct radix_queue *queue, struct radi
     }
     struct radix_chunk *chunk = queue->free_chunks;
     queue->free_chunks = chunk->next;
-    chunk->next = cursor != NULL ? radix_chunk_of(cursor - 1) : NULL;
-    chunk->depth = cursor != NULL ? chunk->next->depth + 1 : 1;
+    chunk->next = chunk;
+    chunk->depth = 1;
+    if (cursor != NULL) {
+        struct radix_chunk *newest = radix_chunk_of(cursor - 1);
+        chunk->next = newest->next;
+        chunk->depth = newest->depth + 1;
+        newest->next = chunk;
+    }
     return chunk->entries;
 }
 
@@ -90,7 +97,26 @@ static void radix_queue_chunk_free(struct radix_queue *queue, struct radix_chunk
     queue->free_chunks = chunk;
 }
 
-/* Takes all entries out of a slot: the caller reads the chunks from the newest, which ends at the result, and frees them. */
+/* The oldest chunk of a slot whose entries end at `end`. */
+static inline struct radix_chunk *radix_slot_oldest(const struct radix_entry *end)
+{
+    return radix_chunk_of(end - 1)->next;
+}
+
+/* The entries of one chunk of such a slot end here. */
+static inline struct radix_entry *radix_slot_chunk_end(struct radix_entry *end,
+                                                       struct radix_chunk *chunk)
+{
+    return chunk == radix_chunk_of(end - 1) ? end : chunk->entries + RADIX_CHUNK_ENTRIES;
+}
+
+static inline uint64_t radix_slot_depth(const struct radix_entry *end)
+{
+    return radix_chunk_of(end - 1)->depth;
+}
+
+/* Takes all entries out of a slot: the caller reads the chunks, from the oldest to the one that ends at the result, and
+ * frees them. */
 static struct radix_entry *radix_queue_detach(struct radix_queue *queue, uint32_t level,
                                               uint32_t slot)
 {
@@ -168,15 +194,16 @@ static void radix_queue_take_slot(struct radix_queue *queue, struct radix_entry 
 {
     uint64_t bins[RADIX_BINS / 8] = {0}; /* eight to a word: first counts, then places */
     uint32_t shift = width_bits > RADIX_BIN_BITS ? width_bits - RADIX_BIN_BITS : 0;
-    struct radix_entry *read_end = end;
-    while (read_end != NULL) {
-        struct radix_chunk *chunk = radix_chunk_of(read_end - 1);
-        for (struct radix_entry *entry = chunk->entries; entry < read_end; entry++) {
+    uint64_t depth = radix_slot_depth(end);
+    struct radix_chunk *oldest = radix_slot_oldest(end);
+    struct radix_chunk *chunk = oldest;
+    for (uint64_t i = 0; i < depth; i++, chunk = chunk->next) {
+        const struct radix_entry *chunk_end = radix_slot_chunk_end(end, chunk);
+        for (const struct radix_entry *entry = chunk->entries; entry < chunk_end; entry++) {
             uint32_t bin = (uint32_t)((uint64_t)entry->time >> shift) % RADIX_BINS;
             bins[bin / 8] += UINT64_C(1) << (bin % 8 * 8);
             radix_queue_fetch(queue, entry);
         }
-        read_end = chunk->next != NULL ? chunk->next->entries + RADIX_CHUNK_ENTRIES : NULL;
     }
     /* Multiplying by ones adds up the bytes below each byte: the sum of the counts so far. */
     uint64_t before = 0;
@@ -186,16 +213,17 @@ static void radix_queue_take_slot(struct radix_queue *queue, struct radix_entry 
         before += sums >> 56;
     }
     struct radix_entry *out = queue->near + queue->near_count;
-    while (end != NULL) {
-        struct radix_chunk *chunk = radix_chunk_of(end - 1);
-        struct radix_chunk *older = chunk->next;
-        for (struct radix_entry *entry = chunk->entries; entry < end; entry++) {
+    chunk = oldest;
+    for (uint64_t i = 0; i < depth; i++) {
+        struct radix_chunk *newer = chunk->next;
+        const struct radix_entry *chunk_end = radix_slot_chunk_end(end, chunk);
+        for (const struct radix_entry *entry = chunk->entries; entry < chunk_end; entry++) {
             uint32_t bin = (uint32_t)((uint64_t)entry->time >> shift) % RADIX_BINS;
             out[bins[bin / 8] >> (bin % 8 * 8) & 255] = *entry;
             bins[bin / 8] += UINT64_C(1) << (bin % 8 * 8);
         }
         radix_queue_chunk_free(queue, chunk);
-        end = older != NULL ? older->entries + RADIX_CHUNK_ENTRIES : NULL;
+        chunk = newer;
     }
     for (uint32_t i = 1; i < before; i++) {
         struct radix_entry entry = out[i];
@@ -224,35 +252,37 @@ static void radix_queue_take_few(struct radix_queue *queue, struct radix_entry *
 static void radix_queue_take_instant(struct radix_queue *queue, struct radix_entry *end)
 {
     radix_queue_near_reserve(queue, queue->count + RADIX_NEAR_INSERTS);
-    while (end != NULL) {
-        struct radix_chunk *chunk = radix_chunk_of(end - 1);
-        size_t count = (size_t)(end - chunk->entries);
+    struct radix_chunk *chunk = radix_slot_oldest(end);
+    for (uint64_t left = radix_slot_depth(end); left > 0; left--) {
+        struct radix_chunk *newer = chunk->next;
+        size_t count = (size_t)(radix_slot_chunk_end(end, chunk) - chunk->entries);
         memcpy(queue->near + queue->near_count, chunk->entries, count * sizeof(*queue->near));
         queue->near_count += (uint32_t)count;
-        struct radix_chunk *older = chunk->next;
         radix_queue_chunk_free(queue, chunk);
-        end = older != NULL ? older->entries + RADIX_CHUNK_ENTRIES : NULL;
+        chunk = newer;
     }
 }
 
 /* Moves the entries of a detached slot to lower levels, base being the slot's first instant by now. */
 static void radix_queue_redistribute(struct radix_queue *queue, struct radix_entry *end)
 {
-    bool soon = radix_chunk_of(end - 1)->depth <= RADIX_FETCH_CHUNKS;
-    while (end != NULL) {
-        struct radix_chunk *chunk = radix_chunk_of(end - 1);
-        struct radix_chunk *older = chunk->next;
-        for (uint32_t i = 0; older != NULL && i < RADIX_CHUNK_BYTES; i += 64) {
-            __builtin_prefetch((const char *)older + i, 1);
+    uint64_t depth = radix_slot_depth(end);
+    bool soon = depth <= RADIX_FETCH_CHUNKS;
+    struct radix_chunk *chunk = radix_slot_oldest(end);
+    for (uint64_t left = depth; left > 0; left--) {
+        struct radix_chunk *newer = chunk->next;
+        for (uint32_t i = 0; i < RADIX_CHUNK_BYTES; i += RADIX_LINE_BYTES) {
+            __builtin_prefetch((const char *)newer + i, 1);
         }
-        for (struct radix_entry *entry = chunk->entries; entry < end; entry++) {
+        const struct radix_entry *chunk_end = radix_slot_chunk_end(end, chunk);
+        for (const struct radix_entry *entry = chunk->entries; entry < chunk_end; entry++) {
             if (soon) {
                 radix_queue_fetch(queue, entry);
             }
             radix_queue_push_slot(queue, *entry);
         }
         radix_queue_chunk_free(queue, chunk);
-        end = older != NULL ? older->entries + RADIX_CHUNK_ENTRIES : NULL;
+        chunk = newer;
     }
 }
 
@@ -280,7 +310,7 @@ static inline struct radix_place radix_queue_lowest(const struct radix_queue *qu
 static inline bool radix_queue_short(const struct radix_queue *queue, struct radix_place place)
 {
     const struct radix_entry *end = queue->cursors[place.level][place.slot];
-    return radix_chunk_of(end - 1)->depth <= RADIX_SORT_CHUNKS;
+    return radix_slot_depth(end) <= RADIX_SORT_CHUNKS;
 }
 
 /* Takes short slots until the near array is worth having been filled. */
@@ -288,8 +318,8 @@ static void radix_queue_take(struct radix_queue *queue, struct radix_place place
 {
     for (;;) {
         struct radix_entry *last = radix_queue_detach(queue, place.level, place.slot);
-        const struct radix_chunk *chunk = radix_chunk_of(last - 1);
-        if (chunk->depth == 1 && last - chunk->entries <= RADIX_FEW) {
+        const struct radix_chunk *newest = radix_chunk_of(last - 1);
+        if (newest->depth == 1 && last - newest->entries <= RADIX_FEW) {
             radix_queue_take_few(queue, last);
         } else {
             radix_queue_take_slot(queue, last, place.level * RADIX_DIGIT_BITS);
@@ -350,10 +380,11 @@ void radix_queue_filter(struct radix_queue *queue,
         for (uint32_t slots = queue->occupied[level]; slots != 0; slots &= slots - 1) {
             struct radix_entry *end =
                 radix_queue_detach(queue, level, (uint32_t)__builtin_ctz(slots));
-            while (end != NULL) {
-                struct radix_chunk *chunk = radix_chunk_of(end - 1);
-                struct radix_chunk *older = chunk->next;
-                for (struct radix_entry *entry = chunk->entries; entry < end; entry++) {
+            struct radix_chunk *chunk = radix_slot_oldest(end);
+            for (uint64_t left = radix_slot_depth(end); left > 0; left--) {
+                struct radix_chunk *newer = chunk->next;
+                const struct radix_entry *chunk_end = radix_slot_chunk_end(end, chunk);
+                for (const struct radix_entry *entry = chunk->entries; entry < chunk_end; entry++) {
                     if (keep(context, entry)) {
                         radix_queue_push_slot(queue, *entry);
                     } else {
@@ -361,7 +392,7 @@ void radix_queue_filter(struct radix_queue *queue,
                     }
                 }
                 radix_queue_chunk_free(queue, chunk);
-                end = older != NULL ? older->entries + RADIX_CHUNK_ENTRIES : NULL;
+                chunk = newer;
             }
         }
     }
@@ -372,12 +403,16 @@ static size_t radix_queue_check_slot(const struct radix_queue *queue, uint32_t l
                                      void *context)
 {
     size_t count = 0;
-    const struct radix_entry *end = queue->cursors[level][slot];
-    while (end != NULL) {
-        const struct radix_chunk *chunk = radix_chunk_of(end - 1);
-        for (const struct radix_entry *entry = chunk->entries; entry < end; entry++) {
+    struct radix_entry *end = queue->cursors[level][slot];
+    if (end == NULL) {
+        return 0;
+    }
+    struct radix_chunk *chunk = radix_slot_oldest(end);
+    for (uint64_t depth = 1; depth <= radix_slot_depth(end); depth++, chunk = chunk->next) {
+        SIM_ASSERT(chunk->depth == depth);
+        const struct radix_entry *chunk_end = radix_slot_chunk_end(end, chunk);
+        for (const struct radix_entry *entry = chunk->entries; entry < chunk_end; entry++) {
             uint64_t difference = (uint64_t)entry->time ^ queue->base;
-            SIM_ASSERT(entry->time >= 0);
             SIM_ASSERT(entry->time >= queue->near_end);
             SIM_ASSERT((uint64_t)entry->time >= queue->base);
             SIM_ASSERT((63u - (uint32_t)__builtin_clzll(difference | 1)) / RADIX_DIGIT_BITS ==
@@ -386,8 +421,8 @@ static size_t radix_queue_check_slot(const struct radix_queue *queue, uint32_t l
             visit(context, entry);
             count++;
         }
-        end = chunk->next != NULL ? chunk->next->entries + RADIX_CHUNK_ENTRIES : NULL;
     }
+    SIM_ASSERT(chunk == radix_slot_oldest(end));
     return count;
 }
 

@@ -19,8 +19,9 @@
  *  Q2. The near array holds exactly the entries with time < near_end, in order of time.
  *  Q3. Each entry in a slot of level l differs from base at digit l, and in no digit above.
  *
- * A slot is a chain of 512-byte chunks of 31 entries, of which only the newest is not full; chunks come from a pool that
- * grows and never shrinks, so the memory is that of the most entries ever held, wherever they lay.
+ * A slot is a ring of 512-byte chunks of 31 entries, of which only the newest is not full; chunks come from a pool that
+ * grows and never shrinks, so the memory is that of the most entries ever held, wherever they lay. Slots are read from the
+ * oldest entry, so what is pushed for one instant mostly comes out in the order of pushing, and costs no sorting.
  *
  * What limits a long queue is the memory of the host: the caller's records are fetched ahead, when their entries come near. */
 #ifndef ORRERY_SIM_RADIX_QUEUE_H
@@ -44,8 +45,9 @@ struct radix_entry {
 };
 
 struct radix_chunk {
-    struct radix_chunk *next; /* older chunk of the slot, all full; or next free one */
-    uint64_t depth;           /* chunks from here to the end of the chain, this one included */
+    struct radix_chunk
+        *next;      /* newer chunk of the slot, of the newest one the oldest; or next free one */
+    uint64_t depth; /* chunks from the oldest to this one */
     struct radix_entry entries[RADIX_CHUNK_ENTRIES];
 };
 _Static_assert(sizeof(struct radix_chunk) == RADIX_CHUNK_BYTES,
