@@ -43,7 +43,7 @@ struct sim_record {
     uint32_t next_free;
     uint64_t unused;
 };
-_Static_assert(sizeof(struct sim_record) == 64, "a record is one cache line");
+_Static_assert(sizeof(struct sim_record) == RADIX_RECORD_BYTES, "a record is one cache line");
 
 struct sim_origin {
     char *path;
@@ -254,6 +254,7 @@ static void sim_records_grow(struct sim *sim)
     }
     free(sim->records);
     sim->records = records;
+    sim->queue.records = (const char *)records;
     sim->record_capacity = capacity;
 }
 
@@ -429,13 +430,8 @@ static inline bool sim_next_find(struct sim *sim, sim_time until)
 {
     struct radix_queue *queue = &sim->queue;
     for (;;) {
-        if (queue->near_first == queue->near_count) {
-            if (!radix_queue_refill(queue, until)) {
-                return false;
-            }
-            for (uint32_t i = 0; i < queue->near_count; i++) {
-                __builtin_prefetch(&sim->records[queue->near[i].index], 1);
-            }
+        if (!radix_queue_front(queue, until)) {
+            return false;
         }
         struct radix_entry entry = radix_queue_first(queue);
         if (entry.time > until) {

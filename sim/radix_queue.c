@@ -5,9 +5,27 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define RADIX_NEAR_CAPACITY_MIN 128u
+#define RADIX_NEAR_CAPACITY_MIN 256u
+/* Slots of at most this many chunks are sorted, longer ones moved to lower levels. */
+#define RADIX_SORT_CHUNKS 4u
+/* Up to this many entries, insertion alone is the faster way to sort. */
+#define RADIX_FEW      8
+#define RADIX_BIN_BITS 6u
+#define RADIX_BINS     (1u << RADIX_BIN_BITS)
+/* As many pushes as this may go into the near array before it goes back to slots. */
+#define RADIX_NEAR_INSERTS 48u
+/* Filling the near array goes on with further slots until it has as many as this. */
+#define RADIX_NEAR_ENOUGH 12u
+/* Records are fetched ahead when a chain of at most this many chunks comes nearer: what they take, 124 KiB, fits a second-level cache. */
+#define RADIX_FETCH_CHUNKS      64u
+#define RADIX_LINE_BYTES        64u
 #define RADIX_SEGMENT_BYTES_MIN (32u * 1024)
 #define RADIX_SEGMENT_DOUBLINGS 6u /* to 2 MiB, the size of a huge page */
+
+_Static_assert(RADIX_SORT_CHUNKS *RADIX_CHUNK_ENTRIES < 256, "counts of a bin fit a byte");
+_Static_assert(RADIX_NEAR_ENOUGH + RADIX_SORT_CHUNKS * RADIX_CHUNK_ENTRIES + RADIX_NEAR_INSERTS <=
+                   RADIX_NEAR_CAPACITY_MIN,
+               "whatever is taken fits, and what is then inserted");
 
 static struct radix_chunk *radix_chunk_of(const struct radix_entry *entry)
 {
@@ -62,7 +80,14 @@ struct radix_entry *radix_queue_chunk_add(struct radix_queue *queue, struct radi
     }
     struct radix_chunk *chunk = queue->free_chunks;
     queue->free_chunks = chunk->next;
-    chunk->next = cursor != NULL ? radix_chunk_of(cursor - 1) : NULL;
+    chunk->next = chunk;
+    chunk->depth = 1;
+    if (cursor != NULL) {
+        struct radix_chunk *newest = radix_chunk_of(cursor - 1);
+        chunk->next = newest->next;
+        chunk->depth = newest->depth + 1;
+        newest->next = chunk;
+    }
     return chunk->entries;
 }
 
@@ -72,7 +97,26 @@ static void radix_queue_chunk_free(struct radix_queue *queue, struct radix_chunk
     queue->free_chunks = chunk;
 }
 
-/* Takes all entries out of a slot: the caller reads the chunks from the newest, which ends at the result, and frees them. */
+/* The oldest chunk of a slot whose entries end at `end`. */
+static inline struct radix_chunk *radix_slot_oldest(const struct radix_entry *end)
+{
+    return radix_chunk_of(end - 1)->next;
+}
+
+/* The entries of one chunk of such a slot end here. */
+static inline struct radix_entry *radix_slot_chunk_end(struct radix_entry *end,
+                                                       struct radix_chunk *chunk)
+{
+    return chunk == radix_chunk_of(end - 1) ? end : chunk->entries + RADIX_CHUNK_ENTRIES;
+}
+
+static inline uint64_t radix_slot_depth(const struct radix_entry *end)
+{
+    return radix_chunk_of(end - 1)->depth;
+}
+
+/* Takes all entries out of a slot: the caller reads the chunks, from the oldest to the one that ends at the result, and
+ * frees them. */
 static struct radix_entry *radix_queue_detach(struct radix_queue *queue, uint32_t level,
                                               uint32_t slot)
 {
@@ -89,7 +133,7 @@ static struct radix_entry *radix_queue_detach(struct radix_queue *queue, uint32_
 /* Sends what is near back to slots; the next refill finds a finer range. */
 static void radix_queue_near_spill(struct radix_queue *queue)
 {
-    queue->near_range = 0;
+    queue->near_end = 0;
     for (uint32_t i = queue->near_first; i < queue->near_count; i++) {
         radix_queue_push_slot(queue, queue->near[i]);
     }
@@ -109,7 +153,7 @@ static void radix_queue_near_place(struct radix_queue *queue, struct radix_entry
 void radix_queue_near_insert(struct radix_queue *queue, struct radix_entry entry)
 {
     uint32_t live = queue->near_count - queue->near_first;
-    if (SIM_UNLIKELY(live >= RADIX_NEAR_MAX)) {
+    if (SIM_UNLIKELY(live >= queue->near_limit)) {
         radix_queue_near_spill(queue);
         radix_queue_push_slot(queue, entry);
         return;
@@ -136,11 +180,69 @@ static void radix_queue_near_reserve(struct radix_queue *queue, size_t count)
     SIM_ASSERT(queue->near != NULL);
 }
 
-/* Sorts the entries of one chunk that ends at `end` into the empty near array. */
-static void radix_queue_take_chunk(struct radix_queue *queue, struct radix_entry *end)
+/* Tells the processor to have a caller's record in its cache soon. */
+static inline void radix_queue_fetch(const struct radix_queue *queue,
+                                     const struct radix_entry *entry)
+{
+    __builtin_prefetch(queue->records + (size_t)entry->index * RADIX_RECORD_BYTES, 1);
+}
+
+/* Appends a short slot to the near array: its chain ends at `end`, and its times differ in the low `width_bits` bits. The
+ * entries are counted into bins by the highest of these bits, which leaves little to the insertion that follows. */
+static void radix_queue_take_slot(struct radix_queue *queue, struct radix_entry *end,
+                                  uint32_t width_bits)
+{
+    uint64_t bins[RADIX_BINS / 8] = {0}; /* eight to a word: first counts, then places */
+    uint32_t shift = width_bits > RADIX_BIN_BITS ? width_bits - RADIX_BIN_BITS : 0;
+    uint64_t depth = radix_slot_depth(end);
+    struct radix_chunk *oldest = radix_slot_oldest(end);
+    struct radix_chunk *chunk = oldest;
+    for (uint64_t i = 0; i < depth; i++, chunk = chunk->next) {
+        const struct radix_entry *chunk_end = radix_slot_chunk_end(end, chunk);
+        for (const struct radix_entry *entry = chunk->entries; entry < chunk_end; entry++) {
+            uint32_t bin = (uint32_t)((uint64_t)entry->time >> shift) % RADIX_BINS;
+            bins[bin / 8] += UINT64_C(1) << (bin % 8 * 8);
+            radix_queue_fetch(queue, entry);
+        }
+    }
+    /* Multiplying by ones adds up the bytes below each byte: the sum of the counts so far. */
+    uint64_t before = 0;
+    for (uint32_t i = 0; i < RADIX_BINS / 8; i++) {
+        uint64_t sums = bins[i] * UINT64_C(0x0101010101010101);
+        bins[i] = (sums << 8) + before * UINT64_C(0x0101010101010101);
+        before += sums >> 56;
+    }
+    struct radix_entry *out = queue->near + queue->near_count;
+    chunk = oldest;
+    for (uint64_t i = 0; i < depth; i++) {
+        struct radix_chunk *newer = chunk->next;
+        const struct radix_entry *chunk_end = radix_slot_chunk_end(end, chunk);
+        for (const struct radix_entry *entry = chunk->entries; entry < chunk_end; entry++) {
+            uint32_t bin = (uint32_t)((uint64_t)entry->time >> shift) % RADIX_BINS;
+            out[bins[bin / 8] >> (bin % 8 * 8) & 255] = *entry;
+            bins[bin / 8] += UINT64_C(1) << (bin % 8 * 8);
+        }
+        radix_queue_chunk_free(queue, chunk);
+        chunk = newer;
+    }
+    for (uint32_t i = 1; i < before; i++) {
+        struct radix_entry entry = out[i];
+        uint32_t place = i;
+        while (place > 0 && out[place - 1].time > entry.time) {
+            out[place] = out[place - 1];
+            place--;
+        }
+        out[place] = entry;
+    }
+    queue->near_count += (uint32_t)before;
+}
+
+/* Adds a slot of few entries, which ends at `end`, to the near array. */
+static void radix_queue_take_few(struct radix_queue *queue, struct radix_entry *end)
 {
     struct radix_chunk *chunk = radix_chunk_of(end - 1);
     for (struct radix_entry *entry = chunk->entries; entry < end; entry++) {
+        radix_queue_fetch(queue, entry);
         radix_queue_near_place(queue, *entry);
     }
     radix_queue_chunk_free(queue, chunk);
@@ -149,29 +251,89 @@ static void radix_queue_take_chunk(struct radix_queue *queue, struct radix_entry
 /* Appends all chunks of a slot of level 0, where all times are equal. */
 static void radix_queue_take_instant(struct radix_queue *queue, struct radix_entry *end)
 {
-    radix_queue_near_reserve(queue, queue->count);
-    while (end != NULL) {
-        struct radix_chunk *chunk = radix_chunk_of(end - 1);
-        size_t count = (size_t)(end - chunk->entries);
+    radix_queue_near_reserve(queue, queue->count + RADIX_NEAR_INSERTS);
+    struct radix_chunk *chunk = radix_slot_oldest(end);
+    for (uint64_t left = radix_slot_depth(end); left > 0; left--) {
+        struct radix_chunk *newer = chunk->next;
+        size_t count = (size_t)(radix_slot_chunk_end(end, chunk) - chunk->entries);
         memcpy(queue->near + queue->near_count, chunk->entries, count * sizeof(*queue->near));
         queue->near_count += (uint32_t)count;
-        struct radix_chunk *older = chunk->next;
         radix_queue_chunk_free(queue, chunk);
-        end = older != NULL ? older->entries + RADIX_CHUNK_ENTRIES : NULL;
+        chunk = newer;
     }
 }
 
 /* Moves the entries of a detached slot to lower levels, base being the slot's first instant by now. */
 static void radix_queue_redistribute(struct radix_queue *queue, struct radix_entry *end)
 {
-    while (end != NULL) {
-        struct radix_chunk *chunk = radix_chunk_of(end - 1);
-        struct radix_chunk *older = chunk->next;
-        for (struct radix_entry *entry = chunk->entries; entry < end; entry++) {
+    uint64_t depth = radix_slot_depth(end);
+    bool soon = depth <= RADIX_FETCH_CHUNKS;
+    struct radix_chunk *chunk = radix_slot_oldest(end);
+    for (uint64_t left = depth; left > 0; left--) {
+        struct radix_chunk *newer = chunk->next;
+        for (uint32_t i = 0; i < RADIX_CHUNK_BYTES; i += RADIX_LINE_BYTES) {
+            __builtin_prefetch((const char *)newer + i, 1);
+        }
+        const struct radix_entry *chunk_end = radix_slot_chunk_end(end, chunk);
+        for (const struct radix_entry *entry = chunk->entries; entry < chunk_end; entry++) {
+            if (soon) {
+                radix_queue_fetch(queue, entry);
+            }
             radix_queue_push_slot(queue, *entry);
         }
         radix_queue_chunk_free(queue, chunk);
-        end = older != NULL ? older->entries + RADIX_CHUNK_ENTRIES : NULL;
+        chunk = newer;
+    }
+}
+
+/* The first slot of the lowest level: which it is, and its first instant. */
+struct radix_place {
+    uint32_t level;
+    uint32_t slot;
+    uint64_t start;
+    uint64_t width;
+};
+
+static inline struct radix_place radix_queue_lowest(const struct radix_queue *queue)
+{
+    uint32_t level = (uint32_t)__builtin_ctz(queue->levels);
+    uint32_t slot = (uint32_t)__builtin_ctz(queue->occupied[level]);
+    uint64_t width = UINT64_C(1) << (level * RADIX_DIGIT_BITS);
+    uint64_t digits_kept = ~(width * RADIX_SLOTS - 1);
+    return (struct radix_place){.level = level,
+                                .slot = slot,
+                                .start = (queue->base & digits_kept) | slot * width,
+                                .width = width};
+}
+
+/* Few enough entries to be sorted at once. */
+static inline bool radix_queue_short(const struct radix_queue *queue, struct radix_place place)
+{
+    const struct radix_entry *end = queue->cursors[place.level][place.slot];
+    return radix_slot_depth(end) <= RADIX_SORT_CHUNKS;
+}
+
+/* Takes short slots until the near array is worth having been filled. */
+static void radix_queue_take(struct radix_queue *queue, struct radix_place place)
+{
+    for (;;) {
+        struct radix_entry *last = radix_queue_detach(queue, place.level, place.slot);
+        const struct radix_chunk *newest = radix_chunk_of(last - 1);
+        if (newest->depth == 1 && last - newest->entries <= RADIX_FEW) {
+            radix_queue_take_few(queue, last);
+        } else {
+            radix_queue_take_slot(queue, last, place.level * RADIX_DIGIT_BITS);
+        }
+        uint64_t end = place.start + place.width;
+        queue->near_end = end < (uint64_t)SIM_NEVER ? (sim_time)end : SIM_NEVER;
+        queue->near_limit = queue->near_count + RADIX_NEAR_INSERTS;
+        if (queue->near_count >= RADIX_NEAR_ENOUGH || queue->levels == 0) {
+            return;
+        }
+        place = radix_queue_lowest(queue);
+        if (!radix_queue_short(queue, place)) {
+            return;
+        }
     }
 }
 
@@ -179,29 +341,25 @@ bool radix_queue_refill(struct radix_queue *queue, sim_time until)
 {
     SIM_ASSERT(queue->near_first == queue->near_count);
     while (queue->levels != 0) {
-        uint32_t level = (uint32_t)__builtin_ctz(queue->levels);
-        uint32_t slot = (uint32_t)__builtin_ctz(queue->occupied[level]);
-        uint32_t shift = level * RADIX_DIGIT_BITS;
-        uint64_t digits_kept = ~(((uint64_t)RADIX_SLOTS << shift) - 1);
-        uint64_t base = (queue->base & digits_kept) | (uint64_t)slot << shift;
-        if (base > (uint64_t)until) {
+        struct radix_place place = radix_queue_lowest(queue);
+        if (place.start > (uint64_t)until) {
             return false;
         }
-        SIM_ASSERT(base >= queue->base);
-        queue->base = base;
+        SIM_ASSERT(place.start >= queue->base);
+        queue->base = place.start;
         queue->near_first = queue->near_count = 0;
-        struct radix_entry *end = radix_queue_detach(queue, level, slot);
-        if (level == 0) {
-            queue->near_range = 1;
+        if (radix_queue_short(queue, place)) {
+            radix_queue_take(queue, place);
+            return true;
+        }
+        struct radix_entry *end = radix_queue_detach(queue, place.level, place.slot);
+        if (place.level == 0) {
+            queue->near_end = (sim_time)(place.start + 1);
             radix_queue_take_instant(queue, end);
+            queue->near_limit = queue->near_count + RADIX_NEAR_INSERTS;
             return true;
         }
-        if (radix_chunk_of(end - 1)->next == NULL) {
-            queue->near_range = UINT64_C(1) << shift;
-            radix_queue_take_chunk(queue, end);
-            return true;
-        }
-        queue->near_range = 0;
+        queue->near_end = 0;
         radix_queue_redistribute(queue, end);
     }
     return false;
@@ -222,10 +380,11 @@ void radix_queue_filter(struct radix_queue *queue,
         for (uint32_t slots = queue->occupied[level]; slots != 0; slots &= slots - 1) {
             struct radix_entry *end =
                 radix_queue_detach(queue, level, (uint32_t)__builtin_ctz(slots));
-            while (end != NULL) {
-                struct radix_chunk *chunk = radix_chunk_of(end - 1);
-                struct radix_chunk *older = chunk->next;
-                for (struct radix_entry *entry = chunk->entries; entry < end; entry++) {
+            struct radix_chunk *chunk = radix_slot_oldest(end);
+            for (uint64_t left = radix_slot_depth(end); left > 0; left--) {
+                struct radix_chunk *newer = chunk->next;
+                const struct radix_entry *chunk_end = radix_slot_chunk_end(end, chunk);
+                for (const struct radix_entry *entry = chunk->entries; entry < chunk_end; entry++) {
                     if (keep(context, entry)) {
                         radix_queue_push_slot(queue, *entry);
                     } else {
@@ -233,7 +392,7 @@ void radix_queue_filter(struct radix_queue *queue,
                     }
                 }
                 radix_queue_chunk_free(queue, chunk);
-                end = older != NULL ? older->entries + RADIX_CHUNK_ENTRIES : NULL;
+                chunk = newer;
             }
         }
     }
@@ -244,21 +403,26 @@ static size_t radix_queue_check_slot(const struct radix_queue *queue, uint32_t l
                                      void *context)
 {
     size_t count = 0;
-    const struct radix_entry *end = queue->cursors[level][slot];
-    while (end != NULL) {
-        const struct radix_chunk *chunk = radix_chunk_of(end - 1);
-        for (const struct radix_entry *entry = chunk->entries; entry < end; entry++) {
+    struct radix_entry *end = queue->cursors[level][slot];
+    if (end == NULL) {
+        return 0;
+    }
+    struct radix_chunk *chunk = radix_slot_oldest(end);
+    for (uint64_t depth = 1; depth <= radix_slot_depth(end); depth++, chunk = chunk->next) {
+        SIM_ASSERT(chunk->depth == depth);
+        const struct radix_entry *chunk_end = radix_slot_chunk_end(end, chunk);
+        for (const struct radix_entry *entry = chunk->entries; entry < chunk_end; entry++) {
             uint64_t difference = (uint64_t)entry->time ^ queue->base;
-            SIM_ASSERT(entry->time >= 0);
-            SIM_ASSERT(difference >= queue->near_range);
+            SIM_ASSERT(entry->time >= queue->near_end);
+            SIM_ASSERT((uint64_t)entry->time >= queue->base);
             SIM_ASSERT((63u - (uint32_t)__builtin_clzll(difference | 1)) / RADIX_DIGIT_BITS ==
                        level);
             SIM_ASSERT(((uint64_t)entry->time >> (level * RADIX_DIGIT_BITS)) % RADIX_SLOTS == slot);
             visit(context, entry);
             count++;
         }
-        end = chunk->next != NULL ? chunk->next->entries + RADIX_CHUNK_ENTRIES : NULL;
     }
+    SIM_ASSERT(chunk == radix_slot_oldest(end));
     return count;
 }
 
@@ -269,7 +433,8 @@ void radix_queue_check(const struct radix_queue *queue,
     SIM_ASSERT(queue->near_count <= queue->near_capacity);
     size_t count = queue->near_count - queue->near_first;
     for (uint32_t i = queue->near_first; i < queue->near_count; i++) {
-        SIM_ASSERT(((uint64_t)queue->near[i].time ^ queue->base) < queue->near_range);
+        SIM_ASSERT(queue->near[i].time < queue->near_end);
+        SIM_ASSERT((uint64_t)queue->near[i].time >= queue->base);
         SIM_ASSERT(i == queue->near_first || queue->near[i - 1].time <= queue->near[i].time);
         visit(context, &queue->near[i]);
     }

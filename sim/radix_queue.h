@@ -8,19 +8,22 @@
  * Times are numbers of 5-bit digits. An entry lies at the level of the highest digit in which its time differs from
  * `base`, in the slot of that digit's value; so all entries of a lower level come before all of a higher one, and the
  * first slot of the lowest level holds the least. When that slot is reached, `base` becomes its first instant: if few
- * entries are in it they are sorted into the near array, else each moves to a lower level. Pushing is O(1), an entry
- * moves at most 12 times, and a queue of few entries is simply a sorted array. (This is the two-level radix heap of Ahuja,
- * Mehlhorn, Orlin, Tarjan: Faster Algorithms for the Shortest Path Problem, JACM 1990, with slots found by bitmap.)
+ * entries are in it they are sorted into the near array, with those of the slots behind it until there are enough to be
+ * worth it; else each moves to a lower level. Pushing is O(1), an entry moves at most 12 times, and a queue of few entries
+ * is simply a sorted array. (This is the two-level radix heap of Ahuja, Mehlhorn, Orlin, Tarjan: Faster Algorithms for the
+ * Shortest Path Problem, JACM 1990, with more levels, and slots found by bitmap.)
  *
  *  Q1. base never exceeds a time that is in the queue or may still be pushed: it moves to the first instant of a slot only
  *      if that is not after the caller's `until`, and the caller pushes nothing earlier than the least of `until` and the time
  *      that came out last.
- *  Q2. The near array holds exactly the entries whose times differ from base in the low `near_bits` bits only, in order of
- *      time; levels below are empty. With near_bits = 0 it is empty.
+ *  Q2. The near array holds exactly the entries with time < near_end, in order of time.
  *  Q3. Each entry in a slot of level l differs from base at digit l, and in no digit above.
  *
- * A slot is a chain of 512-byte chunks of 31 entries, of which only the newest is not full; chunks come from a pool that
- * grows and never shrinks, so the memory is that of the most entries ever held, wherever they lay. */
+ * A slot is a ring of 512-byte chunks of 31 entries, of which only the newest is not full; chunks come from a pool that
+ * grows and never shrinks, so the memory is that of the most entries ever held, wherever they lay. Slots are read from the
+ * oldest entry, so what is pushed for one instant mostly comes out in the order of pushing, and costs no sorting.
+ *
+ * What limits a long queue is the memory of the host: the caller's records are fetched ahead, when their entries come near. */
 #ifndef ORRERY_SIM_RADIX_QUEUE_H
 #define ORRERY_SIM_RADIX_QUEUE_H
 
@@ -32,8 +35,8 @@
 #define RADIX_LEVELS        13u
 #define RADIX_CHUNK_BYTES   512u
 #define RADIX_CHUNK_ENTRIES (RADIX_CHUNK_BYTES / 16 - 1)
-/* A push that finds this many entries in the near array sends them back to finer slots first. */
-#define RADIX_NEAR_MAX 64u
+/* Size of the records that indices count. */
+#define RADIX_RECORD_BYTES 64u
 
 struct radix_entry {
     sim_time time;
@@ -42,8 +45,9 @@ struct radix_entry {
 };
 
 struct radix_chunk {
-    struct radix_chunk *next; /* older chunk of the slot, all full; or next free one */
-    uint64_t unused;
+    struct radix_chunk
+        *next;      /* newer chunk of the slot, of the newest one the oldest; or next free one */
+    uint64_t depth; /* chunks from the oldest to this one */
     struct radix_entry entries[RADIX_CHUNK_ENTRIES];
 };
 _Static_assert(sizeof(struct radix_chunk) == RADIX_CHUNK_BYTES,
@@ -51,18 +55,20 @@ _Static_assert(sizeof(struct radix_chunk) == RADIX_CHUNK_BYTES,
 
 struct radix_queue {
     uint64_t base;
-    uint64_t near_range; /* 1 << near_bits, 0 where nothing is near */
+    sim_time near_end; /* 0 where nothing is near */
     uint32_t near_first;
     uint32_t near_count; /* one past the last */
     uint32_t near_capacity;
-    uint32_t levels; /* bit l: level l has entries */
-    size_t count;    /* all entries */
+    uint32_t near_limit; /* a push that finds this many near sends them back to finer slots first */
+    uint32_t levels;     /* bit l: level l has entries */
+    size_t count;        /* all entries */
     struct radix_entry *near;
     struct radix_chunk *free_chunks;
     uint32_t occupied[RADIX_LEVELS]; /* bit s: slot s has entries */
     /* Where the next entry of a slot goes; at the end of a chunk, or NULL, when a chunk must be added first. */
     struct radix_entry *cursors[RADIX_LEVELS][RADIX_SLOTS];
-    void **segments; /* what the chunks were cut from */
+    const char *records; /* of the caller, RADIX_RECORD_BYTES each, for fetching ahead */
+    void **segments;     /* what the chunks were cut from */
     uint32_t segment_count;
 };
 
@@ -83,7 +89,7 @@ void radix_queue_check(const struct radix_queue *queue,
                        void (*visit)(void *context, const struct radix_entry *entry),
                        void *context);
 
-/* Puts an entry into its slot; its time is not in the near range. */
+/* Puts an entry into its slot; its time is not before near_end. */
 static inline void radix_queue_push_slot(struct radix_queue *queue, struct radix_entry entry)
 {
     uint64_t difference = (uint64_t)entry.time ^ queue->base;
@@ -103,7 +109,7 @@ static inline void radix_queue_push_slot(struct radix_queue *queue, struct radix
 static inline void radix_queue_push(struct radix_queue *queue, struct radix_entry entry)
 {
     queue->count++;
-    if (((uint64_t)entry.time ^ queue->base) < queue->near_range) {
+    if (entry.time < queue->near_end) {
         radix_queue_near_insert(queue, entry);
     } else {
         radix_queue_push_slot(queue, entry);
