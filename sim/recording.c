@@ -254,9 +254,9 @@ static bool reader_get_names(struct recording *recording, const struct recording
             recording->kinds[i] = kind;
             recording->packing[i] = packing;
             *kept = true;
-        } else if (!kinds && recording->origins[i][0] == 0) {
+        } else if (!kinds && recording->origins[i][0] == 0 && path[0] != 0) {
             recording->origins[i] = path;
-            *kept = *kept || path[0] != 0;
+            *kept = true;
         }
     }
     return true;

@@ -132,9 +132,10 @@ void recording_chunks_blame(struct recording_chunks *chunks, uint32_t number)
 static bool chunks_unpack(const struct recording_chunks *chunks, struct recording_payload *payload)
 {
     const struct recording_header *header = &payload->header;
-    if (payload->capacity < header->raw_bytes) {
+    if (payload->bytes == NULL || payload->capacity < header->raw_bytes) {
         free(payload->bytes);
-        payload->bytes = malloc(header->raw_bytes);
+        /* One more, so that an empty payload has an address too. */
+        payload->bytes = malloc((size_t)header->raw_bytes + 1);
         SIM_ASSERT(payload->bytes != NULL);
         payload->capacity = header->raw_bytes;
     }
