@@ -345,12 +345,13 @@ Test(format, nonsense)
         struct recording *recording = open_file(&file);
         struct record record;
         struct recording_frame frame;
+        /* Frames first: what is found first is what is said. */
+        cr_expect_not(recording_next_frame(recording, &frame), "%s", nonsense[i].name);
         uint32_t read = 0;
         while (recording_next(recording, &record)) {
             read++;
         }
         cr_expect_eq(read, 3, "%s: %u", nonsense[i].name, read);
-        cr_expect_not(recording_next_frame(recording, &frame), "%s", nonsense[i].name);
         const char *damage = recording_damage(recording);
         cr_expect(strstr(damage, "chunk 3 at byte ") != NULL, "%s: %s", nonsense[i].name, damage);
         recording_check(recording);
@@ -467,6 +468,9 @@ Test(format, corpus)
         if (recording != NULL) {
             struct record record;
             struct recording_frame frame;
+            for (uint32_t i = 0; i < recording_origin_count(recording); i++) {
+                cr_assert(strlen(recording_origin(recording, i)) <= length, "%s", path);
+            }
             while (recording_next(recording, &record)) {
                 cr_assert(record.kind < recording_kind_count(recording), "%s", path);
             }
