@@ -132,9 +132,10 @@ void recording_chunks_blame(struct recording_chunks *chunks, uint32_t number)
 static bool chunks_unpack(const struct recording_chunks *chunks, struct recording_payload *payload)
 {
     const struct recording_header *header = &payload->header;
-    if (payload->capacity < header->raw_bytes) {
+    if (payload->bytes == NULL || payload->capacity < header->raw_bytes) {
         free(payload->bytes);
-        payload->bytes = malloc(header->raw_bytes);
+        /* One more, so that an empty payload has an address too. */
+        payload->bytes = malloc((size_t)header->raw_bytes + 1);
         SIM_ASSERT(payload->bytes != NULL);
         payload->capacity = header->raw_bytes;
     }
@@ -249,7 +250,7 @@ static bool chunks_locator_says(const struct recording_chunks *chunks, uint64_t 
                                 uint64_t end_offset)
 {
     uint8_t bytes[RECORDING_LOCATOR_BYTES];
-    struct recording_cursor cursor = {.at = bytes, .end = bytes + sizeof(bytes), .ok = true};
+    struct recording_cursor cursor = recording_cursor_over(bytes, sizeof(bytes));
     return chunks->length - at == sizeof(bytes) && chunks_read(chunks, at, bytes, sizeof(bytes)) &&
            recording_get_u64(&cursor) == end_offset;
 }
@@ -262,7 +263,7 @@ static bool chunks_open_index(struct recording_chunks *chunks)
         !chunks_read(chunks, chunks->length - sizeof(locator), locator, sizeof(locator))) {
         return false;
     }
-    struct recording_cursor at = {.at = locator, .end = locator + sizeof(locator), .ok = true};
+    struct recording_cursor at = recording_cursor_over(locator, sizeof(locator));
     uint64_t offset = recording_get_u64(&at);
     struct recording_payload payload = {0};
     if (!chunks_header(chunks, offset, &payload.header) || payload.header.type != RECORDING_END ||
@@ -273,8 +274,7 @@ static bool chunks_open_index(struct recording_chunks *chunks)
     }
     bool found = chunks_stored(chunks, offset, &payload.header) && chunks_unpack(chunks, &payload);
     if (found) {
-        struct recording_cursor cursor = {
-            .at = payload.bytes, .end = payload.bytes + payload.length, .ok = true};
+        struct recording_cursor cursor = recording_cursor_over(payload.bytes, payload.length);
         found = chunks_get_end(chunks, &cursor) && chunks_get_index(chunks, &cursor, offset);
         chunks_append_header(chunks, offset, &payload.header);
     }
@@ -346,8 +346,7 @@ static void chunks_open(struct recording_chunks *chunks)
     if (chunks->count > 0 && chunks->list[chunks->count - 1].type == RECORDING_END) {
         struct recording_payload payload = {0};
         if (recording_chunks_load(chunks, chunks->count - 1, &payload)) {
-            struct recording_cursor cursor = {
-                .at = payload.bytes, .end = payload.bytes + payload.length, .ok = true};
+            struct recording_cursor cursor = recording_cursor_over(payload.bytes, payload.length);
             if (!chunks_get_end(chunks, &cursor)) {
                 recording_chunks_blame(chunks, chunks->count - 1);
             }

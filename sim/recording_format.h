@@ -101,6 +101,11 @@ struct recording_cursor {
     bool ok;
 };
 
+static inline struct recording_cursor recording_cursor_over(const uint8_t *bytes, size_t length)
+{
+    return (struct recording_cursor){.at = bytes, .end = bytes + length, .ok = true};
+}
+
 static inline uint64_t recording_get_varint(struct recording_cursor *cursor)
 {
     uint64_t value = 0;

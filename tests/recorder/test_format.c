@@ -1,7 +1,11 @@
 /* The format byte by byte, as docs/formats.md has it: files put together here by hand, apart from the writer. */
+#include "sim/recording_format.h"
 #include "tests/recorder/world.h"
 
 #include <criterion/criterion.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -341,12 +345,13 @@ Test(format, nonsense)
         struct recording *recording = open_file(&file);
         struct record record;
         struct recording_frame frame;
+        /* Frames first: what is found first is what is said. */
+        cr_expect_not(recording_next_frame(recording, &frame), "%s", nonsense[i].name);
         uint32_t read = 0;
         while (recording_next(recording, &record)) {
             read++;
         }
         cr_expect_eq(read, 3, "%s: %u", nonsense[i].name, read);
-        cr_expect_not(recording_next_frame(recording, &frame), "%s", nonsense[i].name);
         const char *damage = recording_damage(recording);
         cr_expect(strstr(damage, "chunk 3 at byte ") != NULL, "%s: %s", nonsense[i].name, damage);
         recording_check(recording);
@@ -389,4 +394,97 @@ Test(format, no_recording)
                        rows[i].name);
         cr_expect_neq(why[0], 0, "%s", rows[i].name);
     }
+}
+
+/* ---- what the fuzzer starts from, and what once made it fail ---------------------------------------------------------- */
+
+#define CORPUS "tests/fuzz/corpus/recording"
+
+static void write_seed(const char *name, const struct file *file)
+{
+    char path[128];
+    snprintf(path, sizeof(path), CORPUS "/%s", name);
+    FILE *out = fopen(path, "wb");
+    cr_assert_not_null(out, "%s", path);
+    cr_assert_eq(fwrite(file->bytes, 1, file->length, out), file->length);
+    cr_assert_eq(fclose(out), 0);
+}
+
+/* Seeds are made here, out of chunks that nothing has compressed, so that mutations meet every field. */
+static void write_seeds(void)
+{
+    static const struct by_hand *const all[] = {&meta,    &origins, &kinds,
+                                                &records, &frames,  &checkpoints};
+    static const size_t count = sizeof(all) / sizeof(all[0]);
+    struct file file = {.length = 0};
+    uint8_t index[256];
+    memcpy(index, end.payload, end.payload_bytes - 1);
+    uint8_t *at = index + end.payload_bytes - 1;
+    *at++ = (uint8_t)count;
+    size_t offset = 0;
+    sim_time time = 0;
+    for (size_t k = 0; k < count; k++) {
+        size_t start = put_chunk(&file, all[k]);
+        *at++ = all[k]->type;
+        at = recording_put_varint(at, start - offset);
+        at = recording_put_varint(at,
+                                  recording_zigzag((uint64_t)all[k]->first_time, (uint64_t)time));
+        at = recording_put_varint(at, (uint64_t)(all[k]->last_time - all[k]->first_time));
+        at = recording_put_varint(at, all[k]->records);
+        offset = start;
+        time = all[k]->last_time;
+    }
+    write_seed("no-end", &file);
+    struct by_hand whole = end;
+    whole.payload = (const char *)index;
+    whole.payload_bytes = (size_t)(at - index);
+    size_t locator = put_chunk(&file, &whole);
+    put_le(&file, locator, 8);
+    struct recording *recording = open_file(&file);
+    expect_contents(recording);
+    recording_close(recording);
+    write_seed("whole", &file);
+}
+
+/* Every file of the corpus is read to its end. ORRERY_WRITE_CORPUS=1 writes the seeds anew. */
+Test(format, corpus)
+{
+    if (getenv("ORRERY_WRITE_CORPUS") != NULL) {
+        write_seeds();
+    }
+    DIR *folder = opendir(CORPUS);
+    cr_assert_not_null(folder, CORPUS " is not there");
+    uint32_t opened = 0;
+    for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+        char path[320];
+        char why[400] = "";
+        size_t length;
+        if (entry->d_name[0] == '.') {
+            continue;
+        }
+        snprintf(path, sizeof(path), CORPUS "/%s", entry->d_name);
+        uint8_t *bytes = world_slurp(path, &length);
+        struct recording *recording = recording_open_bytes(bytes, length, why, sizeof(why));
+        if (recording != NULL) {
+            struct record record;
+            struct recording_frame frame;
+            for (uint32_t i = 0; i < recording_origin_count(recording); i++) {
+                cr_assert(strlen(recording_origin(recording, i)) <= length, "%s", path);
+            }
+            while (recording_next(recording, &record)) {
+                cr_assert(record.kind < recording_kind_count(recording), "%s", path);
+            }
+            while (recording_next_frame(recording, &frame)) {
+                cr_assert(frame.length <= RECORDING_FRAME_BYTES_MAX, "%s", path);
+            }
+            recording_check(recording);
+            recording_close(recording);
+            opened++;
+        } else {
+            cr_expect_neq(why[0], 0, "%s", path);
+        }
+        free(bytes);
+    }
+    closedir(folder);
+    cr_expect(opened >= 2, "%u", opened);
 }
