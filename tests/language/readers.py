@@ -29,7 +29,7 @@ def read_1_2(path):
 
 
 def main():
-    with open("docs/orrery.schema.json", encoding="utf-8") as file:
+    with open("scenarios/orrery.schema.json", encoding="utf-8") as file:
         schema = json.load(file)
     jsonschema.Draft7Validator.check_schema(schema)
     validator = jsonschema.Draft7Validator(schema)

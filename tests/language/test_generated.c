@@ -1,4 +1,4 @@
-/* docs/scenario.md and docs/orrery.schema.json are what the tables print now, and other readers agree with ours. */
+/* docs/scenario.md and scenarios/orrery.schema.json are what the tables print now, and other readers agree with ours. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +25,7 @@ static void compare(const char *path, void (*print)(FILE *out))
 Test(generated, reference_and_schema_are_current)
 {
     compare("docs/scenario.md", schema_docs_print);
-    compare("docs/orrery.schema.json", schema_json_print);
+    compare("scenarios/orrery.schema.json", schema_json_print);
 }
 
 /* Exit 0: they agree; 77: python3-yaml, python3-ruamel.yaml or python3-jsonschema is not installed. */
