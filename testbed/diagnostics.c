@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "sim/assert.h"
 #include "testbed/arena.h"
@@ -306,6 +307,23 @@ void diagnostics_print(const struct diagnostics *diagnostics, FILE *out)
 
 /* ---- near words ---------------------------------------------------------------------------------------------------- */
 
+/* An edit costs 2, but 1 where only the case of a letter changes. */
+#define EDIT_COST 2u
+
+static uint32_t replace_cost(char a, char b)
+{
+    if (a == b) {
+        return 0;
+    }
+    bool letters = ((a | 0x20) >= 'a' && (a | 0x20) <= 'z');
+    return letters && (a | 0x20) == (b | 0x20) ? 1 : EDIT_COST;
+}
+
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Optimal string alignment distance of words of at most WORD_CHARACTERS bytes. */
 static uint32_t word_distance(const char *a, size_t a_length, const char *b, size_t b_length)
 {
@@ -314,18 +332,16 @@ static uint32_t word_distance(const char *a, size_t a_length, const char *b, siz
     SIM_ASSERT(a_length <= WORD_CHARACTERS);
     SIM_ASSERT(b_length <= WORD_CHARACTERS);
     for (uint32_t j = 0; j <= b_length; j++) {
-        last[j] = j;
-        before[j] = j;
+        last[j] = j * EDIT_COST;
+        before[j] = j * EDIT_COST;
     }
     for (uint32_t i = 1; i <= a_length; i++) {
-        row[0] = i;
+        row[0] = i * EDIT_COST;
         for (uint32_t j = 1; j <= b_length; j++) {
-            uint32_t best = last[j - 1] + (a[i - 1] != b[j - 1]);
-            best = best < last[j] + 1 ? best : last[j] + 1;
-            best = best < row[j - 1] + 1 ? best : row[j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-                before[j - 2] + 1 < best) {
-                best = before[j - 2] + 1;
+            uint32_t best = last[j - 1] + replace_cost(a[i - 1], b[j - 1]);
+            best = smaller(best, smaller(last[j], row[j - 1]) + EDIT_COST);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+                best = smaller(best, before[j - 2] + EDIT_COST);
             }
             row[j] = best;
         }
@@ -335,6 +351,20 @@ static uint32_t word_distance(const char *a, size_t a_length, const char *b, siz
         row = free_row;
     }
     return last[b_length];
+}
+
+/* What still counts as near: all letters in the wrong case; an edit in a short word; an edit for every three letters. */
+static bool is_near(uint32_t distance, const char *a, size_t a_length, const char *b,
+                    size_t b_length)
+{
+    size_t longer = a_length > b_length ? a_length : b_length;
+    if (a_length == b_length && strncasecmp(a, b, a_length) == 0) {
+        return true;
+    }
+    if (longer <= 2) {
+        return false;
+    }
+    return distance <= (longer < 6 ? 1 : (uint32_t)(longer / 3)) * EDIT_COST;
 }
 
 void nearest_word_init(struct nearest_word *nearest, const char *wanted)
@@ -350,9 +380,8 @@ void nearest_word_offer(struct nearest_word *nearest, const char *candidate)
         return;
     }
     uint32_t distance = word_distance(nearest->wanted, wanted_length, candidate, length);
-    size_t longer = length > wanted_length ? length : wanted_length;
-    uint32_t limit = longer < 6 ? 1 : (uint32_t)(longer / 3);
-    if (distance <= limit && distance < nearest->distance) {
+    if (distance < nearest->distance &&
+        is_near(distance, nearest->wanted, wanted_length, candidate, length)) {
         nearest->distance = distance;
         nearest->best = candidate;
     }

@@ -55,8 +55,8 @@ void diagnostics_print(const struct diagnostics *diagnostics, FILE *out);
 /* `text` in single quotes, clipped to fit `out`, cleaned as G3 wants. Returns `out`. */
 const char *diagnostics_quote(const char *text, char out[DIAGNOSTICS_QUOTE_BYTES]);
 
-/* Collects candidates for "did you mean": init, offer each, take. A word counts as near within a third of its length
- * (at least 1) of single-character edits and swaps of neighbours; the nearest wins, the first offered among equals. */
+/* Collects candidates for "did you mean": init, offer each, take. A word counts as near within one single-character edit
+ * or swap of neighbours for every three letters (one at least; none in words of two), or if only the case of letters differs; the nearest wins, the first offered among equals. */
 struct nearest_word {
     const char *wanted;
     const char *best; /* borrowed from the offer; NULL where nothing was near */

@@ -64,7 +64,10 @@ static void report_unknown_property(const struct checker *checker,
             ? scenario_action_word(checker->scenario->timeline[reference->part.index].kind)
             : scenario_part_kind_name(reference->part.kind);
     diagnostics_quote(reference->property_text, quoted);
-    if (nearest.best != NULL) {
+    if (strchr(reference->property_text, '/') != NULL) {
+        CHECK_ERROR(checker, node, "a %s has no property %s; a division stands between spaces",
+                    what, quoted);
+    } else if (nearest.best != NULL) {
         CHECK_ERROR(checker, node, "a %s has no property %s%s", what, quoted,
                     nearest_word_hint(&nearest, hint));
     } else {

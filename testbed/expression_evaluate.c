@@ -236,6 +236,11 @@ static const struct expression_node *find_shown(const struct evaluation *evaluat
     return !only_false || evaluate_truth(evaluation, node) == TRUTH_FALSE ? node : NULL;
 }
 
+static bool is_written(const struct expression_node *node)
+{
+    return node->op == EXPRESSION_CONSTANT || node->op == EXPRESSION_NAME;
+}
+
 const char *expression_actual(const struct expression *expression, expression_resolver *resolver,
                               void *context, char *out, size_t capacity)
 {
@@ -247,9 +252,7 @@ const char *expression_actual(const struct expression *expression, expression_re
     SIM_ASSERT(node != NULL);
     if (is_comparison(node)) {
         /* The side that is not written down is the one to show. */
-        bool left_written =
-            node->left->op == EXPRESSION_CONSTANT || node->left->op == EXPRESSION_NAME;
-        node = left_written ? node->right : node->left;
+        node = is_written(node->left) && !is_written(node->right) ? node->right : node->left;
     }
     struct expression_value value = evaluate_value(&evaluation, node);
     char text[QUANTITY_TEXT_BYTES];

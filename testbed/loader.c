@@ -303,6 +303,10 @@ static void fill_index_list(struct loader *loader, const struct schema_key *key,
                             const struct yaml_node *node, struct scenario_indices *out)
 {
     if (!expect_kind(loader, key, node, YAML_NODE_SEQUENCE)) {
+        /* A list whose one name is not known, so that nothing is concluded from it. */
+        out->items = arena_alloc(&loader->scenario->arena, sizeof(out->items[0]));
+        out->items[0] = SIM_NONE;
+        out->count = 1;
         return;
     }
     if (node->child_count > LOADER_LIST_MAX) {
@@ -317,10 +321,10 @@ static void fill_index_list(struct loader *loader, const struct schema_key *key,
         }
         if (child->kind != YAML_NODE_SCALAR) {
             LOADER_ERROR(loader, child->place, "%s: expected a name", key->name);
-            continue;
         }
         out->items[out->count] = SIM_NONE;
-        struct reference *reference = add_reference(loader, key, child);
+        struct reference *reference =
+            child->kind == YAML_NODE_SCALAR ? add_reference(loader, key, child) : NULL;
         if (reference != NULL) {
             reference->index = &out->items[out->count];
             reference->list = out;
@@ -380,6 +384,8 @@ static uint32_t parts_count(struct loader *loader, const struct yaml_node *node)
         diagnostics_quote(child->key, quoted);
         if (!name_range_parse(child->key, &range, &error)) {
             diagnostics_error(loader->diagnostics, child->key_place, "%s %s", quoted, error);
+        } else if (child->key_refused) {
+            continue; /* said already */
         } else if (name_is_reserved(child->key)) {
             diagnostics_error(loader->diagnostics, child->key_place,
                               "%s is a word of the language and cannot be a name", quoted);
@@ -582,11 +588,26 @@ static void check_companions(struct loader *loader, const struct schema_map *map
     }
 }
 
+/* Whether an unknown key of the map is this one, misspelt: that is said at the misspelt one. */
+static bool is_misspelt(const struct schema_map *map, const struct schema_key *key,
+                        const struct yaml_node *node)
+{
+    for (const struct yaml_node *child = node->first_child; child != NULL; child = child->next) {
+        struct nearest_word nearest;
+        nearest_word_init(&nearest, child->key);
+        nearest_word_offer(&nearest, key->name);
+        if (nearest.best != NULL && schema_key_find(map, child->key) == NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void report_missing(struct loader *loader, const struct schema_map *map,
                            const struct schema_key *key, const struct yaml_node *node)
 {
     bool given = node != NULL && !(map->source_marks && yaml_tree_is_null(node));
-    if (key->required && given) {
+    if (key->required && given && !is_misspelt(map, key, node)) {
         LOADER_ERROR(loader, node->key != NULL ? node->key_place : node->place, "'%s' is missing",
                      key->name);
     }
@@ -616,7 +637,7 @@ static void check_keys(struct loader *loader, const struct schema_map *map,
 {
     for (const struct yaml_node *child = node->first_child; child != NULL; child = child->next) {
         const struct schema_key *key = schema_key_find(map, child->key);
-        if (key == NULL || key->next) {
+        if ((key == NULL || key->next) && !child->key_refused) {
             report_unknown_key(loader, map, child);
         }
     }
@@ -627,6 +648,7 @@ static void check_keys(struct loader *loader, const struct schema_map *map,
 static void fill_map(struct loader *loader, const struct schema_map *map,
                      const struct yaml_node *node, void *out)
 {
+    node = node != NULL && node->refused ? NULL : node;
     bool empty = node == NULL || yaml_tree_is_null(node);
     bool shorthand = !empty && node->kind == YAML_NODE_SCALAR && map->shorthand != NULL;
     if (!empty && node->kind != YAML_NODE_MAPPING && !shorthand) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sim/assert.h"
+#include "testbed/name_range.h"
 
 /* Names are unique in the end; until then the earlier place wins, so that the later one is the error. */
 static int entry_compare(const void *a, const void *b)
@@ -109,6 +110,19 @@ static const char *what_it_is(const struct scenario *scenario, struct scenario_p
                                         : scenario_part_kind_name(part.kind);
 }
 
+/* `web/lan`, where web is a VM: it has a NIC there, and no link. */
+static bool is_link_of_vm(const struct scenario *scenario, const char *text)
+{
+    const char *slash = strchr(text, '/');
+    char machine[NAME_BYTES_MAX + 1];
+    if (slash == NULL || slash - text > (ptrdiff_t)NAME_BYTES_MAX) {
+        return false;
+    }
+    snprintf(machine, sizeof(machine), "%.*s", (int)(slash - text), text);
+    const struct scenario_name *entry = part_names_find(scenario, machine);
+    return entry != NULL && entry->part.kind == SCENARIO_VM;
+}
+
 bool part_names_resolve(const struct scenario *scenario, const struct schema_key *key,
                         const char *text, struct source_place place,
                         struct diagnostics *diagnostics, struct scenario_part *out)
@@ -126,6 +140,12 @@ bool part_names_resolve(const struct scenario *scenario, const struct schema_key
     if (entry != NULL) {
         diagnostics_error(diagnostics, place, "%s is a %s; expected %s", quoted,
                           what_it_is(scenario, entry->part), expected);
+        return false;
+    }
+    if (key->parts == UINT32_C(1) << SCENARIO_LINK && is_link_of_vm(scenario, text)) {
+        diagnostics_error(
+            diagnostics, place,
+            "%s is a NIC of a VM and has no link; expected a link of a node or client", quoted);
         return false;
     }
     struct nearest_word nearest;

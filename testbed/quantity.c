@@ -153,6 +153,9 @@ static bool number_scale(const struct number *number, const struct unit *unit, i
     if (product / power > (quantity_wide)INT64_MAX) {
         return fail(error, "is too large");
     }
+    if (product % power != 0 && unit->kind == QUANTITY_COUNT) {
+        return fail(error, "is not a whole number");
+    }
     if (product % power != 0) {
         snprintf(error, QUANTITY_ERROR_BYTES, "is finer than one %s, the smallest step of %s",
                  kinds[unit->kind].finest, kinds[unit->kind].name);
@@ -271,6 +274,30 @@ bool quantity_parse(enum quantity_kind kind, const char *text, int64_t *out,
     return number_scale(&number, unit, out, error);
 }
 
+/* In an expression any unit may follow a number. */
+static bool fail_unknown_unit(const char *unit, size_t length, char error[QUANTITY_ERROR_BYTES])
+{
+    char word[16], quoted[DIAGNOSTICS_QUOTE_BYTES], hint[DIAGNOSTICS_QUOTE_BYTES];
+    struct nearest_word nearest;
+    snprintf(word, sizeof(word), "%.*s", (int)(length < sizeof(word) ? length : sizeof(word) - 1),
+             unit);
+    nearest_word_init(&nearest, word);
+    for (size_t i = 0; i < UNIT_COUNT; i++) {
+        nearest_word_offer(&nearest, units[i].name);
+    }
+    diagnostics_quote(word, quoted);
+    if (nearest.best != NULL) {
+        snprintf(error, QUANTITY_ERROR_BYTES, "has the unknown unit %s%s", quoted,
+                 nearest_word_hint(&nearest, hint));
+    } else {
+        snprintf(error, QUANTITY_ERROR_BYTES,
+                 "has the unknown unit %s; there are ns us ms s min h, B KiB MiB GiB TiB, bit/s to "
+                 "Gbit/s, /s /min /h, %%",
+                 quoted);
+    }
+    return false;
+}
+
 bool quantity_scan(const char *text, size_t *length, enum quantity_kind *kind, int64_t *out,
                    char error[QUANTITY_ERROR_BYTES])
 {
@@ -289,10 +316,7 @@ bool quantity_scan(const char *text, size_t *length, enum quantity_kind *kind, i
     }
     const struct unit *unit = unit_find(rest, unit_length);
     if (unit == NULL) {
-        return fail(
-            error,
-            "has a unit that is none of ns, us, ms, s, min, h, B, KiB, MiB, GiB, TiB, kB, MB, "
-            "GB, TB, bit/s, kbit/s, Mbit/s, Gbit/s, B/s, MB/s, MiB/s, /s, /min, /h, %, ppm, ppb");
+        return fail_unknown_unit(rest, unit_length, error);
     }
     *kind = unit->kind;
     return number_scale(&number, unit, out, error);

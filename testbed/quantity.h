@@ -26,7 +26,7 @@
 
 #define QUANTITY_ABSENT      INT64_MIN /* "not given", in typed structs */
 #define QUANTITY_TEXT_BYTES  48u
-#define QUANTITY_ERROR_BYTES 192u
+#define QUANTITY_ERROR_BYTES 256u
 #define QUANTITY_WHOLE_PPB   INT64_C(1000000000) /* 100 %, or a factor of 1 */
 #define QUANTITY_HOUR_NS     (INT64_C(3600) * SIM_S)
 

@@ -57,23 +57,25 @@ static void append_choices(const struct schema_choice *choices, char *out, size_
     }
 }
 
+/* "the name of a node, client or VM" */
 static void append_parts(const struct schema_key *key, char *out, size_t capacity)
 {
-    bool first = true;
-    append(out, capacity, "the name of a ");
-    for (uint32_t kind = 0; kind < SCENARIO_PART_KINDS; kind++) {
-        if ((key->parts & UINT32_C(1) << kind) != 0 && kind != SCENARIO_ACTION) {
-            append(out, capacity, first ? "" : " or ");
-            append(out, capacity, scenario_part_kind_name((enum scenario_part_kind)kind));
-            first = false;
+    const char *words[SCENARIO_PART_KINDS + SCENARIO_ACTIONS];
+    uint32_t count = 0;
+    for (uint32_t kind = 0; kind < SCENARIO_ACTION; kind++) {
+        if ((key->parts & UINT32_C(1) << kind) != 0) {
+            words[count++] = scenario_part_kind_name((enum scenario_part_kind)kind);
         }
     }
     for (uint32_t kind = 0; kind < SCENARIO_ACTIONS; kind++) {
         if ((key->actions & UINT32_C(1) << kind) != 0) {
-            append(out, capacity, first ? "" : " or ");
-            append(out, capacity, scenario_action_word((enum scenario_action_kind)kind));
-            first = false;
+            words[count++] = scenario_action_word((enum scenario_action_kind)kind);
         }
+    }
+    append(out, capacity, "the name of a ");
+    for (uint32_t i = 0; i < count; i++) {
+        append(out, capacity, i == 0 ? "" : i + 1 == count ? " or " : ", ");
+        append(out, capacity, words[i]);
     }
 }
 

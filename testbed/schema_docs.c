@@ -19,7 +19,7 @@ static const char introduction[] =
     "right, `orrery check FILE --resolved` prints it with every default, `orrery run FILE` runs "
     "it. With the first line of this\n"
     "example an editor that knows JSON Schema completes and checks while you type "
-    "(`docs/orrery.schema.json`).\n"
+    "(`scenarios/orrery.schema.json`).\n"
     "\n"
     "```yaml\n";
 

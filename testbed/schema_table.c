@@ -103,7 +103,9 @@ static const struct schema_map network_map = {
     .example = "networks:\n"
                "  lan:       {rate: 1Gbit/s, delay: 5us}\n"
                "  migration: {rate: 10Gbit/s, mtu: 9000B, queue: 4MiB}\n"
-               "  direct:    {rate: 1Gbit/s, kind: cable}\n",
+               "  direct:    {rate: 1Gbit/s, kind: cable}\n"
+               "clients:\n"
+               "  end1..end2: {nics: [lan, direct]}\n",
 };
 
 /* ---- what machines have in common ---------------------------------------------------------------------------------- */

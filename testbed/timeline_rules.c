@@ -21,6 +21,12 @@ static bool has_nic(const struct scenario_indices *nics, uint32_t network)
     return false;
 }
 
+/* Whether all its names were found. Where one was not, what would be said of the list is guesswork. */
+static bool is_known(const struct scenario_indices *nics)
+{
+    return !has_nic(nics, SIM_NONE);
+}
+
 /* ---- two ends and the network between them ------------------------------------------------------------------------- */
 
 static void decide_over(const struct scenario *scenario, const struct yaml_node *source,
@@ -55,8 +61,10 @@ static void decide_over(const struct scenario *scenario, const struct yaml_node 
             return;
         }
     }
-    diagnostics_error(diagnostics, loader_place(source, "to"),
-                      "'%s' and '%s' have no network in common", from_name, to_name);
+    if (is_known(from_nics) && is_known(to_nics)) {
+        diagnostics_error(diagnostics, loader_place(source, "to"),
+                          "'%s' and '%s' have no network in common", from_name, to_name);
+    }
 }
 
 static void decide_bulk(const struct scenario *scenario, struct scenario_bulk *bulk)
@@ -105,7 +113,7 @@ static void decide_migration_over(struct scenario *scenario, struct scenario_mig
             }
         }
     }
-    if (migrate->over.count == 0) {
+    if (migrate->over.count == 0 && is_known(&to->nics)) {
         diagnostics_error(diagnostics, loader_place(migrate->source, "to"),
                           "'%s' has no NIC that a migration could come over", to->name);
     }

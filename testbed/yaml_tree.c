@@ -52,6 +52,14 @@ static struct yaml_node *node_new(struct builder *builder, enum yaml_kind kind,
     return node;
 }
 
+/* In place of what an alias should have brought. */
+static struct yaml_node *node_refused(struct builder *builder, struct source_place place)
+{
+    struct yaml_node *node = node_new(builder, YAML_NODE_SCALAR, place);
+    node->refused = true;
+    return node;
+}
+
 static void node_append(struct yaml_node *parent, struct yaml_node *child)
 {
     SIM_ASSERT(child->next == NULL);
@@ -162,12 +170,12 @@ static struct yaml_node *build_alias(struct builder *builder, const yaml_event_t
     if (anchor == NULL) {
         diagnostics_error(builder->diagnostics, place, "the alias %s has no anchor before it",
                           quoted);
-        return node_new(builder, YAML_NODE_SCALAR, place);
+        return node_refused(builder, place);
     }
     if (anchor->node == NULL) {
         diagnostics_error(builder->diagnostics, place, "the alias %s stands within what it names",
                           quoted);
-        return node_new(builder, YAML_NODE_SCALAR, place);
+        return node_refused(builder, place);
     }
     if (depth + node_depth(anchor->node) > YAML_TREE_DEPTH_MAX) {
         give_up(builder, place, "nested too deeply (64 levels)");
@@ -261,6 +269,7 @@ static void build_mapping(struct builder *builder, struct yaml_node *node, uint3
         }
         check_duplicate(builder, node, key);
         value->key = key->text;
+        value->key_refused = key->refused;
         value->key_place = key->place;
         node_append(node, value);
         if (node->child_count > YAML_TREE_KEYS_MAX) {

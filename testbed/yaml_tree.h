@@ -33,11 +33,13 @@ struct yaml_node {
     enum yaml_style style; /* of a scalar */
     const char *text;      /* of a scalar; zero-terminated, and holds no other zero byte */
     uint32_t length;
-    bool refused; /* a scalar that is an error by Y3: whoever reads it need not complain again */
+    bool
+        refused; /* a scalar that is an error by Y3, or a broken alias: whoever reads it need not complain again */
     uint32_t child_count;
     struct source_place place;
     /* Where this node is a value in a mapping: its key. NULL otherwise. */
     const char *key;
+    bool key_refused; /* as `refused`, of the key */
     struct source_place key_place;
     struct yaml_node *first_child,
         *last_child;        /* of a sequence or mapping, in the order of the file */

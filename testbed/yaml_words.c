@@ -119,7 +119,7 @@ bool yaml_needs_quotes(const char *text)
     size_t length = strlen(text);
     for (size_t i = 0; i < length; i++) {
         bool space_inside =
-            text[i] == ' ' && i + 1 < length && text[i + 1] != '#' && text[i + 1] != ' ';
+            text[i] == ' ' && i > 0 && i + 1 < length && text[i + 1] != '#' && text[i + 1] != ' ';
         if (strchr(plain_characters, text[i]) == NULL && !space_inside) {
             return true;
         }
