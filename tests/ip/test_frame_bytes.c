@@ -77,7 +77,6 @@ static struct frame *make_frame(struct maker *maker, uint32_t length)
     frame->destination = (struct mac){draw(maker, UINT64_C(1) << 48)};
     frame->source = (struct mac){draw(maker, UINT64_C(1) << 48)};
     frame->ether_type = ETHER_IPV4;
-    frame->rest_sum = 0;
     uint64_t kind = draw(maker, 5);
     if (kind == 0) {
         frame->ether_type = ETHER_ARP;
@@ -214,7 +213,6 @@ static void known_bytes(struct world *world)
     frame->ttl = 64;
     frame->ip_id = 0x1234;
     frame->dont_fragment = true;
-    frame->rest_sum = 0;
     frame->ip_source = world_address(0);
     frame->ip_destination = world_address(1);
     frame->icmp = (struct icmp_header){8, 0, 0x5f0d, 7};
