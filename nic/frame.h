@@ -123,7 +123,8 @@ struct frame_free_list {
 };
 struct frame *frame_pool_grow(struct frame_pool *pool); /* for frame_new only */
 
-/* A frame with undefined contents but slice_count, corrupt and fragment fields, which are 0. The caller owns it. */
+/* A frame with undefined contents but slice_count, corrupt, payload_bytes, rest_sum and fragment fields, which are 0. The caller
+ * owns it. */
 static inline struct frame *frame_new(struct frame_pool *pool)
 {
     struct frame_free_list *list = (struct frame_free_list *)(void *)pool;
@@ -139,6 +140,7 @@ static inline struct frame *frame_new(struct frame_pool *pool)
     frame->dont_fragment = false;
     frame->fragment_offset = 0;
     frame->payload_bytes = 0;
+    frame->rest_sum = 0;
     return frame;
 }
 /* Gives back its pages and the frame. */

@@ -17,6 +17,22 @@ static void world_hears(void *context, const struct record *record)
     (void)snprintf(copy->text, sizeof copy->text, "%s", record->text);
 }
 
+static void world_sees(void *context, const struct frame *frame, sim_time at, bool delivered)
+{
+    struct world_traffic *sent = context;
+    (void)at;
+    (void)delivered;
+    if (frame->ether_type == ETHER_IPV4) {
+        sent->ipv4++;
+    } else if (frame->arp.operation == 2) {
+        sent->arp_replies++;
+    } else if (mac_is_group(frame->destination)) {
+        sent->arp_broadcasts++;
+    } else {
+        sent->arp_probes++;
+    }
+}
+
 struct ip4 world_address(uint32_t host)
 {
     return (struct ip4){UINT32_C(0x0a000001) + host};
@@ -62,6 +78,7 @@ static void world_wire(struct world *world, const struct world_options *options)
     for (uint32_t i = 0; i < options->hosts; i++) {
         struct world_host *host = &world->host[i];
         nic_connect_link(host->nic, host->up);
+        link_set_tap(host->up, world_sees, &host->sent);
         if (options->cable) {
             link_connect(host->up, nic_wire_side(world->host[1 - i].nic));
         } else {

@@ -9,7 +9,13 @@
 #define WORLD_HOSTS_MAX   4u
 #define WORLD_RECORDS_MAX 4096u
 
+/* Frames that a host's link delivered, by kind. */
+struct world_traffic {
+    uint32_t arp_broadcasts, arp_probes, arp_replies, ipv4;
+};
+
 struct world_host {
+    struct world_traffic sent;
     struct machine *machine;
     struct nic *nic;
     struct ip_stack *stack;
