@@ -14,6 +14,8 @@
 #define RADIX_BINS     (1u << RADIX_BIN_BITS)
 /* As many pushes as this may go into the near array before it goes back to slots. */
 #define RADIX_NEAR_INSERTS 48u
+/* The near array is filled from here, so that what comes soon can be put before it. */
+#define RADIX_NEAR_HEADROOM 48u
 /* Filling the near array goes on with further slots until it has as many as this. */
 #define RADIX_NEAR_ENOUGH 12u
 /* Records are fetched ahead when a chain of at most this many chunks comes nearer: what they take, 124 KiB, fits a second-level cache. */
@@ -23,7 +25,8 @@
 #define RADIX_SEGMENT_DOUBLINGS 6u /* to 2 MiB, the size of a huge page */
 
 _Static_assert(RADIX_SORT_CHUNKS *RADIX_CHUNK_ENTRIES < 256, "counts of a bin fit a byte");
-_Static_assert(RADIX_NEAR_ENOUGH + RADIX_SORT_CHUNKS * RADIX_CHUNK_ENTRIES + RADIX_NEAR_INSERTS <=
+_Static_assert(RADIX_NEAR_HEADROOM + RADIX_NEAR_ENOUGH + RADIX_SORT_CHUNKS * RADIX_CHUNK_ENTRIES +
+                       RADIX_NEAR_INSERTS <=
                    RADIX_NEAR_CAPACITY_MIN,
                "whatever is taken fits, and what is then inserted");
 
@@ -137,17 +140,20 @@ static void radix_queue_near_spill(struct radix_queue *queue)
     for (uint32_t i = queue->near_first; i < queue->near_count; i++) {
         radix_queue_push_slot(queue, queue->near[i]);
     }
-    queue->near_first = queue->near_count = 0;
+    queue->near_first = queue->near_count = RADIX_NEAR_HEADROOM;
 }
 
-static void radix_queue_near_place(struct radix_queue *queue, struct radix_entry entry)
+/* Puts an entry behind all those that are not later, moving up those that are. */
+static inline void radix_queue_near_append(struct radix_queue *queue, struct radix_entry entry)
 {
+    struct radix_entry *near = queue->near;
+    uint32_t first = queue->near_first;
     uint32_t place = queue->near_count++;
-    while (place > queue->near_first && queue->near[place - 1].time > entry.time) {
-        queue->near[place] = queue->near[place - 1];
+    while (place > first && near[place - 1].time > entry.time) {
+        near[place] = near[place - 1];
         place--;
     }
-    queue->near[place] = entry;
+    near[place] = entry;
 }
 
 void radix_queue_near_insert(struct radix_queue *queue, struct radix_entry entry)
@@ -158,12 +164,24 @@ void radix_queue_near_insert(struct radix_queue *queue, struct radix_entry entry
         radix_queue_push_slot(queue, entry);
         return;
     }
-    if (SIM_UNLIKELY(queue->near_count == queue->near_capacity)) {
-        memmove(queue->near, queue->near + queue->near_first, live * sizeof(*queue->near));
-        queue->near_first = 0;
-        queue->near_count = live;
+    struct radix_entry *near = queue->near;
+    uint32_t place = queue->near_first;
+    if (live > 0 && place > 0 && entry.time < near[place + live / 2].time) {
+        /* It belongs into the first half: rather move those before it down. */
+        queue->near_first = --place;
+        while (near[place + 1].time <= entry.time) {
+            near[place] = near[place + 1];
+            place++;
+        }
+        near[place] = entry;
+        return;
     }
-    radix_queue_near_place(queue, entry);
+    if (SIM_UNLIKELY(queue->near_count == queue->near_capacity)) {
+        memmove(near + RADIX_NEAR_HEADROOM, near + place, live * sizeof(*near));
+        queue->near_first = RADIX_NEAR_HEADROOM;
+        queue->near_count = RADIX_NEAR_HEADROOM + live;
+    }
+    radix_queue_near_append(queue, entry);
 }
 
 /* Makes room for the entries of one instant, however many they are. */
@@ -243,7 +261,7 @@ static void radix_queue_take_few(struct radix_queue *queue, struct radix_entry *
     struct radix_chunk *chunk = radix_chunk_of(end - 1);
     for (struct radix_entry *entry = chunk->entries; entry < end; entry++) {
         radix_queue_fetch(queue, entry);
-        radix_queue_near_place(queue, *entry);
+        radix_queue_near_append(queue, *entry);
     }
     radix_queue_chunk_free(queue, chunk);
 }
@@ -251,7 +269,7 @@ static void radix_queue_take_few(struct radix_queue *queue, struct radix_entry *
 /* Appends all chunks of a slot of level 0, where all times are equal. */
 static void radix_queue_take_instant(struct radix_queue *queue, struct radix_entry *end)
 {
-    radix_queue_near_reserve(queue, queue->count + RADIX_NEAR_INSERTS);
+    radix_queue_near_reserve(queue, RADIX_NEAR_HEADROOM + queue->count + RADIX_NEAR_INSERTS);
     struct radix_chunk *chunk = radix_slot_oldest(end);
     for (uint64_t left = radix_slot_depth(end); left > 0; left--) {
         struct radix_chunk *newer = chunk->next;
@@ -326,8 +344,8 @@ static void radix_queue_take(struct radix_queue *queue, struct radix_place place
         }
         uint64_t end = place.start + place.width;
         queue->near_end = end < (uint64_t)SIM_NEVER ? (sim_time)end : SIM_NEVER;
-        queue->near_limit = queue->near_count + RADIX_NEAR_INSERTS;
-        if (queue->near_count >= RADIX_NEAR_ENOUGH || queue->levels == 0) {
+        queue->near_limit = queue->near_count - queue->near_first + RADIX_NEAR_INSERTS;
+        if (queue->near_count - queue->near_first >= RADIX_NEAR_ENOUGH || queue->levels == 0) {
             return;
         }
         place = radix_queue_lowest(queue);
@@ -347,7 +365,7 @@ bool radix_queue_refill(struct radix_queue *queue, sim_time until)
         }
         SIM_ASSERT(place.start >= queue->base);
         queue->base = place.start;
-        queue->near_first = queue->near_count = 0;
+        queue->near_first = queue->near_count = RADIX_NEAR_HEADROOM;
         if (radix_queue_short(queue, place)) {
             radix_queue_take(queue, place);
             return true;
@@ -356,7 +374,7 @@ bool radix_queue_refill(struct radix_queue *queue, sim_time until)
         if (place.level == 0) {
             queue->near_end = (sim_time)(place.start + 1);
             radix_queue_take_instant(queue, end);
-            queue->near_limit = queue->near_count + RADIX_NEAR_INSERTS;
+            queue->near_limit = queue->near_count - queue->near_first + RADIX_NEAR_INSERTS;
             return true;
         }
         queue->near_end = 0;

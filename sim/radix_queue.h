@@ -40,7 +40,7 @@
 
 struct radix_entry {
     sim_time time;
-    uint32_t index;      /* the caller's */
+    uint32_t index;      /* the caller's, of a record */
     uint32_t generation; /* the caller's */
 };
 
