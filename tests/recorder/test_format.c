@@ -359,6 +359,44 @@ Test(format, nonsense)
     }
 }
 
+/* Indexes that checksums hold to be right, and that cannot be: the headers are looked through instead. */
+Test(format, wrong_index)
+{
+    static const struct {
+        const char *name;
+        const char *index; /* number of chunks, and the lines for them */
+        size_t length;
+    } rows[] = {
+        {"empty", "\0", 1},
+        {"cut short", "\x06\x01\0", 3},
+        {"a line that is cut short", "\x01\x01\0\0", 4},
+        {"beyond the end chunk", "\x01\x03\xff\xff\xff\x7f\0\0\x01", 9},
+        {"far beyond it", "\x01\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\0\0\x01", 15},
+        {"the same chunk twice", "\x02\x01\0\0\0\x01\x02\0\0\0\x01", 11},
+        {"an end chunk", "\x01\x06\0\0\0\0", 6},
+        {"as many chunks as can be", "\xff\xff\xff\xff\x0f\x01\0\0\0\x01", 10},
+    };
+    static const struct by_hand *const all[] = {&meta,    &origins, &kinds,
+                                                &records, &frames,  &checkpoints};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct file file = {.length = 0};
+        char payload[64];
+        for (size_t k = 0; k < sizeof(all) / sizeof(all[0]); k++) {
+            put_chunk(&file, all[k]);
+        }
+        memcpy(payload, end.payload, end.payload_bytes - 1);
+        memcpy(payload + end.payload_bytes - 1, rows[i].index, rows[i].length);
+        struct by_hand wrong = end;
+        wrong.payload = payload;
+        wrong.payload_bytes = end.payload_bytes - 1 + rows[i].length;
+        size_t locator = put_chunk(&file, &wrong);
+        put_le(&file, locator, 8);
+        struct recording *recording = open_file(&file);
+        expect_contents(recording);
+        recording_close(recording);
+    }
+}
+
 /* A chunk is as long as it says, and no longer than any may be. */
 Test(format, no_recording)
 {

@@ -433,6 +433,7 @@ Test(recording, flip_every_byte)
             } else {
                 cr_assert_not_null(recording, "byte %zu: %s", byte, why);
                 expect_all_but(recording, &sample, chunks, chunk_count, lost, "flip", byte);
+                expect_names(recording, 0);
                 cr_expect_eq(recording_complete(recording), lost != chunk_count - 1, "byte %zu",
                              byte);
                 recording_close(recording);
