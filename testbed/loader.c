@@ -144,8 +144,11 @@ static bool parse_subnet(const char *text, struct scenario_subnet *out)
         }
         address = address << 8 | octets[i];
     }
+        if (prefix < 8 || prefix > 30 || (address & (UINT32_MAX >> prefix)) != 0) {
+        return false;
+    }
     *out = (struct scenario_subnet){address, prefix};
-    return prefix >= 8 && prefix <= 30 && (address & (UINT32_MAX >> prefix)) == 0;
+    return true;
 }
 
 static void fill_name(struct loader *loader, const struct schema_key *key,
@@ -464,6 +467,17 @@ static void fill_parts(struct loader *loader, const struct schema_key *key,
     part_names_add(loader->scenario, names, total, loader->diagnostics);
 }
 
+/* What stands for "not given", also after a value that was refused. */
+static void clear(const struct schema_key *key, void *out)
+{
+    void *member = (char *)out + key->offset;
+    if (key->type == SCHEMA_QUANTITY || key->type == SCHEMA_MARK) {
+        *(int64_t *)member = QUANTITY_ABSENT;
+    } else if (key->type == SCHEMA_INDEX) {
+        *(uint32_t *)member = SIM_NONE;
+    }
+}
+
 static void fill_value(struct loader *loader, const struct schema_key *key,
                        const struct yaml_node *node, void *out)
 {
@@ -485,6 +499,7 @@ static void fill_value(struct loader *loader, const struct schema_key *key,
         fill_parts(loader, key, node, out);
         break;
     default:
+        clear(key, out);
         if (yaml_tree_is_null(node)) {
             char expected[256];
             LOADER_ERROR(loader, node->place, "%s: nothing is given; expected %s", key->name,
@@ -504,12 +519,10 @@ static void fill_absent(struct loader *loader, const struct schema_key *key, voi
         struct yaml_node value = {.kind = YAML_NODE_SCALAR, .text = key->default_text};
         value.length = (uint32_t)strlen(key->default_text);
         fill_scalar(loader, key, &value, member);
-    } else if (key->type == SCHEMA_QUANTITY || key->type == SCHEMA_MARK) {
-        *(int64_t *)member = QUANTITY_ABSENT;
-    } else if (key->type == SCHEMA_INDEX) {
-        *(uint32_t *)member = SIM_NONE;
     } else if (key->type == SCHEMA_MAP && key->group == 0) {
         fill_map(loader, key->map, NULL, member);
+    } else {
+        clear(key, out);
     }
 }
 
