@@ -17,7 +17,8 @@
 
 struct ether_switch;
 
-struct ether_switch *ether_switch_new(struct net *net, uint32_t origin, uint32_t ports_max, sim_time ageing_ns);
+struct ether_switch *ether_switch_new(struct net *net, uint32_t origin, uint32_t ports_max,
+                                      sim_time ageing_ns);
 void ether_switch_free(struct ether_switch *ether_switch);
 /* A new port; frames for it go to `out`. Returns its number, or SIM_NONE when all are taken. */
 uint32_t ether_switch_add_port(struct ether_switch *ether_switch, struct frame_sink out);

@@ -17,12 +17,13 @@
 #include "sim/rope.h"
 #include "sim/run_hash.h"
 
-#define FRAME_SLICES_MAX  6u
-#define FRAME_MTU_MAX     9000u
-#define ETH_HEADER_BYTES  14u
-#define ETH_BYTES_MIN     60u  /* without FCS: IEEE 802.3, 3.2.8 */
+#define FRAME_SLICES_MAX   6u
+#define FRAME_MTU_MAX      9000u
+#define ETH_HEADER_BYTES   14u
+#define ETH_BYTES_MIN      60u /* without FCS: IEEE 802.3, 3.2.8 */
 #define ETH_OVERHEAD_BYTES 24u /* preamble and SFD 8, FCS 4, gap 12 */
-#define PPP_HEADER_BYTES  2u   /* framing: ppp replaces the Ethernet header and adds nothing on the wire */
+#define PPP_HEADER_BYTES                                                                           \
+    2u /* framing: ppp replaces the Ethernet header and adds nothing on the wire */
 
 enum ether_type { ETHER_IPV4 = 0x0800, ETHER_ARP = 0x0806 };
 enum ip_protocol { IP_ICMP = 1, IP_TCP = 6, IP_UDP = 17 };
@@ -54,8 +55,8 @@ struct tcp_header {
     uint32_t sequence, acknowledgment;
     uint16_t window;
     uint8_t flags;
-    uint8_t sack_count; /* 0 to 4 */
-    uint16_t mss;       /* 0: option absent */
+    uint8_t sack_count;   /* 0 to 4 */
+    uint16_t mss;         /* 0: option absent */
     uint8_t window_scale; /* 0xff: option absent */
     bool sack_permitted;
     bool timestamps;
@@ -70,7 +71,7 @@ struct udp_header {
 };
 
 struct icmp_header {
-    uint8_t type, code; /* 8 echo, 0 echo reply, 3 unreachable, 11 time exceeded */
+    uint8_t type, code;            /* 8 echo, 0 echo reply, 3 unreachable, 11 time exceeded */
     uint16_t identifier, sequence; /* the second word, whatever the type */
 };
 
@@ -81,23 +82,24 @@ struct arp_header {
 };
 
 struct frame {
-    struct frame *next;   /* in the queue or free list that holds it */
-    sim_time start;       /* first bit leaves the sender of the present link */
-    sim_time arrival;     /* last bit is at the receiver of the present link */
-    sim_time end;         /* last bit has left */
+    struct frame *next; /* in the queue or free list that holds it */
+    sim_time start;     /* first bit leaves the sender of the present link */
+    sim_time arrival;   /* last bit is at the receiver of the present link */
+    sim_time end;       /* last bit has left */
     uint64_t digest;
     struct mac destination, source;
     uint32_t wire_bytes;
     uint16_t ether_type;
-    uint8_t protocol;     /* enum ip_protocol; 0 for ARP */
+    uint8_t protocol; /* enum ip_protocol; 0 for ARP */
     uint8_t slice_count;
-    bool corrupt;         /* fails its checksum at the receiver: a fault touched it */
+    bool corrupt; /* fails its checksum at the receiver: a fault touched it */
     bool more_fragments, dont_fragment;
     uint8_t ttl;
     uint16_t ip_id;
     uint16_t fragment_offset; /* bytes, a multiple of 8; L4 header present only where 0 */
     uint16_t payload_bytes;   /* sum of the slices: what follows the last header */
-    uint16_t rest_sum;        /* first fragment: one's complement sum of what the later ones carry, for the L4 checksum */
+    uint16_t
+        rest_sum; /* first fragment: one's complement sum of what the later ones carry, for the L4 checksum */
     struct ip4 ip_source, ip_destination;
     union {
         struct tcp_header tcp;
@@ -157,7 +159,8 @@ static inline void frame_free(struct frame_pool *pool, struct page_pool *pages, 
 }
 /* A second frame with the same contents, references taken. For flooding and duplication. */
 struct frame *frame_copy(struct frame_pool *pool, const struct frame *frame);
-void frame_push_tight(struct frame_pool *pool, struct frame *frame, struct slice slice); /* for frame_push only */
+void frame_push_tight(struct frame_pool *pool, struct frame *frame,
+                      struct slice slice); /* for frame_push only */
 
 /* Appends a slice; takes over its reference. Merges neighbours of a page; gathers small slices when full (F4). */
 static inline void frame_push(struct frame_pool *pool, struct frame *frame, struct slice slice)

@@ -24,7 +24,7 @@ enum frame_parse_result {
 };
 const char *frame_parse_text(enum frame_parse_result result);
 /* Fills a sealed frame from bytes; the payload becomes literals. On failure the frame is as frame_new left it. */
-SIM_CHECKED enum frame_parse_result frame_parse(struct net *net, const uint8_t *bytes, uint32_t length,
-                                                struct frame *frame);
+SIM_CHECKED enum frame_parse_result frame_parse(struct net *net, const uint8_t *bytes,
+                                                uint32_t length, struct frame *frame);
 
 #endif

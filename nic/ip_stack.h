@@ -6,8 +6,10 @@
  *  I1. A datagram for an address that no interface's network holds is refused: there are no routers.
  *  I2. ARP keeps at most ARP_ENTRIES neighbours and, for each unresolved one, at most ARP_PENDING frames; the oldest give way.
  *      A gratuitous ARP or any ARP from a known neighbour updates its entry (RFC 826; RFC 5227 section 3).
+ *      A neighbour is asked for three times, a second apart; then what waited for it is lost ("arp"). It is good for 60 s from the
+ *      last ARP that came from it; one that was used in them is then asked again, alone, and kept meanwhile.
  *  I3. Datagrams larger than the MTU are fragmented (RFC 791); fragments are put together within 30 s or dropped, whole (RFC 1122,
- *      3.3.2), in at most IP_REASSEMBLIES places.
+ *      3.3.2), in at most IP_REASSEMBLIES places. Fragments that overlap spoil their datagram; exact copies are dropped alone.
  *  I4. A frame with a bad checksum is dropped before anything else looks at it. */
 #ifndef ORRERY_NIC_IP_STACK_H
 #define ORRERY_NIC_IP_STACK_H
@@ -15,22 +17,22 @@
 #include "nic/net.h"
 #include "sim/machine.h"
 
-#define IP_INTERFACES_MAX   8u
-#define ARP_ENTRIES         1024u
-#define ARP_PENDING         3u
-#define IP_REASSEMBLIES     16u
-#define UDP_PAYLOAD_MAX     65507u
+#define IP_INTERFACES_MAX 8u
+#define ARP_ENTRIES       1024u
+#define ARP_PENDING       3u
+#define IP_REASSEMBLIES   16u
+#define UDP_PAYLOAD_MAX   65507u
 
 struct ip_stack;
 struct tcp_layer;
 
 enum ip_error {
     IP_OK,
-    IP_NO_ROUTE,     /* I1 */
+    IP_NO_ROUTE, /* I1 */
     IP_PORT_IN_USE,
     IP_TOO_LARGE,
     IP_NO_MEMORY,
-    IP_DOWN,         /* the machine does not run */
+    IP_DOWN, /* the machine does not run */
 };
 const char *ip_error_text(enum ip_error error);
 
@@ -52,14 +54,16 @@ uint32_t ip_stack_origin(const struct ip_stack *stack);
 /* Returns the interface's number. */
 uint32_t ip_stack_add_interface(struct ip_stack *stack, const struct ip_interface_options *options);
 uint32_t ip_stack_interfaces(const struct ip_stack *stack);
-const struct ip_interface_options *ip_stack_interface(const struct ip_stack *stack, uint32_t interface);
+const struct ip_interface_options *ip_stack_interface(const struct ip_stack *stack,
+                                                      uint32_t interface);
 /* Where frames for an interface enter. */
 struct frame_sink ip_stack_sink(struct ip_stack *stack, uint32_t interface);
 /* Interface whose network holds `address`, or SIM_NONE. */
 uint32_t ip_stack_route(const struct ip_stack *stack, struct ip4 address);
 
 /* Broadcasts `count` gratuitous ARPs for an interface's address, the first now, `spacing_ns` of machine time apart. */
-void ip_stack_announce(struct ip_stack *stack, uint32_t interface, uint32_t count, sim_time spacing_ns);
+void ip_stack_announce(struct ip_stack *stack, uint32_t interface, uint32_t count,
+                       sim_time spacing_ns);
 
 /* ---- for protocols above: the way out --------------------------------------------------------------------------------
  * A frame with IP and L4 fields and payload set; the stack fills in Ethernet, ttl, ip_id, resolves, fragments, seals and
@@ -77,16 +81,18 @@ enum ip_error ip_stack_send_on(struct ip_stack *stack, struct ip_path *path, str
 
 /* Hands datagrams of a protocol up: sole receiver, owns the frame. TCP installs itself here. */
 void ip_stack_set_protocol(struct ip_stack *stack, enum ip_protocol protocol,
-                           void (*receive)(void *context, uint32_t interface, struct frame *frame), void *context);
+                           void (*receive)(void *context, uint32_t interface, struct frame *frame),
+                           void *context);
 /* The TCP layer attached to this stack (nic/tcp.h), NULL before tcp_layer_new. */
 void ip_stack_set_tcp(struct ip_stack *stack, struct tcp_layer *tcp);
 struct tcp_layer *ip_stack_tcp(const struct ip_stack *stack);
 
 /* ---- ICMP echo (RFC 792) --------------------------------------------------------------------------------------------
  * Requests are answered by every stack whose machine runs. */
-typedef void ping_reply(void *context, struct ip4 source, uint16_t identifier, uint16_t sequence, uint32_t payload_bytes);
-enum ip_error icmp_ping(struct ip_stack *stack, struct ip4 to, uint16_t identifier, uint16_t sequence,
+typedef void ping_reply(void *context, struct ip4 source, uint16_t identifier, uint16_t sequence,
                         uint32_t payload_bytes);
+enum ip_error icmp_ping(struct ip_stack *stack, struct ip4 to, uint16_t identifier,
+                        uint16_t sequence, uint32_t payload_bytes);
 /* One listener for each identifier. */
 void icmp_listen(struct ip_stack *stack, uint16_t identifier, ping_reply *reply, void *context);
 void icmp_unlisten(struct ip_stack *stack, uint16_t identifier);
@@ -98,14 +104,16 @@ struct udp_datagram {
     const struct rope *payload; /* borrowed for the call */
 };
 typedef void udp_receiver(void *context, const struct udp_datagram *datagram);
-enum ip_error udp_bind(struct ip_stack *stack, uint16_t port, udp_receiver *receiver, void *context);
+enum ip_error udp_bind(struct ip_stack *stack, uint16_t port, udp_receiver *receiver,
+                       void *context);
 void udp_unbind(struct ip_stack *stack, uint16_t port);
 /* Slices are borrowed; the stack takes its own references. */
-enum ip_error udp_send(struct ip_stack *stack, uint16_t source_port, struct ip4 to, uint16_t to_port,
-                       const struct slice *slices, uint32_t count);
+enum ip_error udp_send(struct ip_stack *stack, uint16_t source_port, struct ip4 to,
+                       uint16_t to_port, const struct slice *slices, uint32_t count);
 
 /* ---- state of a guest's stack: neighbours and reassembly are lost, as on a real suspend they may be ---- */
-void ip_stack_reset(struct ip_stack *stack); /* empties all but interfaces, listeners and bindings */
+void ip_stack_reset(
+    struct ip_stack *stack); /* empties all but interfaces, listeners and bindings */
 void ip_stack_check(const struct ip_stack *stack);
 
 #endif

@@ -12,18 +12,18 @@
 #include "nic/ip_stack.h"
 #include "nic/link.h"
 
-#define IP_HEADER_BYTES   20u
-#define IP_DATAGRAM_MAX   65535u
-#define IP_TTL            64u
-#define IP_FRAGMENTS_MAX  128u /* of one datagram that is put together */
-#define IP_PROTOCOLS      32u
-#define IP_REASSEMBLY_NS  (30 * SIM_S)
-#define ARP_BUCKETS       256u
-#define ARP_RETRY_NS      SIM_S
-#define ARP_TRIES         3u
-#define ARP_REACHABLE_NS  (60 * SIM_S)
-#define IP_LOOPBACK_BPS   UINT64_C(10000000000)
-#define IP_LOOPBACK_NS    (10 * SIM_US)
+#define IP_HEADER_BYTES  20u
+#define IP_DATAGRAM_MAX  65535u
+#define IP_TTL           64u
+#define IP_FRAGMENTS_MAX 128u /* of one datagram that is put together */
+#define IP_PROTOCOLS     32u
+#define IP_REASSEMBLY_NS (30 * SIM_S)
+#define ARP_BUCKETS      256u
+#define ARP_RETRY_NS     SIM_S
+#define ARP_TRIES        3u
+#define ARP_REACHABLE_NS (60 * SIM_S)
+#define IP_LOOPBACK_BPS  UINT64_C(10000000000)
+#define IP_LOOPBACK_NS   (10 * SIM_US)
 
 struct ip_interface {
     struct ip_interface_options options;
@@ -74,7 +74,8 @@ struct ip_reassembly {
     struct ip4 source, destination;
     uint32_t interface;
     uint32_t count;
-    uint32_t held_bytes, total_bytes; /* after the IP header; total 0 until the last fragment came */
+    uint32_t held_bytes,
+        total_bytes; /* after the IP header; total 0 until the last fragment came */
     uint16_t id;
     uint8_t protocol;
     sim_time deadline;

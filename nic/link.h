@@ -53,7 +53,8 @@ struct link_statistics {
 struct link;
 
 /* `origin` is the direction's own ("node1/lan>" and "node1/lan<"). */
-struct link *link_new(struct net *net, uint32_t origin, const struct link_options *options, struct frame_sink sink);
+struct link *link_new(struct net *net, uint32_t origin, const struct link_options *options,
+                      struct frame_sink sink);
 /* Frees what is in flight, unrecorded. */
 void link_free(struct link *link);
 void link_connect(struct link *link, struct frame_sink sink); /* replaces the sink */
@@ -68,13 +69,14 @@ struct frame_sink link_entrance(struct link *link);
 void link_set_down(struct link *link, bool down, uint64_t cause);
 bool link_is_down(const struct link *link);
 void link_set_rate(struct link *link, uint64_t rate_bps);
-void link_set_delay(struct link *link, sim_time delay_ns);   /* frames that have not started */
+void link_set_delay(struct link *link, sim_time delay_ns); /* frames that have not started */
 void link_set_queue(struct link *link, uint64_t queue_bytes_max);
 void link_set_loss(struct link *link, struct link_fault_loss loss);
 /* Loses the next `count` arrivals after skipping `skip`: faults at the n-th occurrence. */
 void link_lose_nth(struct link *link, uint64_t skip, uint64_t count, uint64_t cause);
 /* Loses arrivals for which `matches` says so; NULL ends it. For message drops and later BPF. */
-void link_lose_matching(struct link *link, bool (*matches)(void *context, const struct frame *frame), void *context,
+void link_lose_matching(struct link *link,
+                        bool (*matches)(void *context, const struct frame *frame), void *context,
                         uint64_t cause);
 /* The sender lost power (L4). */
 void link_sender_crashed(struct link *link);

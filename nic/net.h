@@ -9,17 +9,17 @@
 /* Kinds, in the order of net_record_kinds. Each drop is a record with the reason as text and the frame as numbers, so that every
  * retransmission in a capture has its explanation. */
 enum net_record {
-    NET_FRAME_LOST,     /* origin link, NIC, switch or stack; text: see below; {bytes, flow, sequence, payload} */
+    NET_FRAME_LOST, /* origin link, NIC, switch or stack; text: see below; {bytes, flow, sequence, payload} */
     NET_LINK_STATE,     /* {up, rate_bps, delay_ns} */
     NET_ARP_ANNOUNCE,   /* gratuitous ARP sent {address, mac, number} */
     NET_SWITCH_LEARNED, /* a MAC moved to another port {mac, old_port, new_port} */
     NET_TCP_OPENED,     /* {flow, local_address, local_port, peer_address, peer_port} */
-    NET_TCP_CLOSED,     /* {flow, sent_bytes, received_bytes, retransmitted_segments, timeouts}; text: why */
-    NET_TCP_TIMEOUT,    /* retransmission time-out {flow, sequence, rto_ns, backoff} */
-    NET_TCP_RECOVERY,   /* fast recovery entered {flow, sequence, recover, cwnd_bytes} */
+    NET_TCP_CLOSED, /* {flow, sent_bytes, received_bytes, retransmitted_segments, timeouts}; text: why */
+    NET_TCP_TIMEOUT,       /* retransmission time-out {flow, sequence, rto_ns, backoff} */
+    NET_TCP_RECOVERY,      /* fast recovery entered {flow, sequence, recover, cwnd_bytes} */
     NET_TCP_WINDOW_CLOSED, /* the peer's window is 0 {flow} */
-    NET_ICMP_SENT,      /* {destination, identifier, sequence} */
-    NET_ICMP_REPLY,     /* {source, identifier, sequence, rtt_ns} */
+    NET_ICMP_SENT,         /* {destination, identifier, sequence} */
+    NET_ICMP_REPLY,        /* {source, identifier, sequence, rtt_ns} */
     NET_STREAM_CHECKED, /* what came out of a TCP stream was compared with what went in, at the receiver {flow, bytes, ok} */
     NET_RECORD_KINDS
 };
@@ -46,6 +46,7 @@ static inline void net_free_frame(struct net *net, struct frame *frame)
     frame_free(net->frames, net->pages, frame);
 }
 /* Records that `frame` is lost at `origin` for `reason`, and frees it. `cause` as in records. */
-void net_lose_frame(struct net *net, uint32_t origin, uint64_t cause, const char *reason, struct frame *frame);
+void net_lose_frame(struct net *net, uint32_t origin, uint64_t cause, const char *reason,
+                    struct frame *frame);
 
 #endif

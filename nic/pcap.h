@@ -23,8 +23,9 @@ struct capture;
 /* Whether the options ask for this link: its name matches the glob. */
 bool capture_wanted(const struct pcap_options *options, const char *link_name);
 /* Creates the file, and the directory if it is missing. NULL and a message where it cannot. */
-SIM_CHECKED struct capture *capture_new(struct net *net, const struct pcap_options *options, const char *link_name,
-                                        enum link_framing framing, char *why, size_t why_capacity);
+SIM_CHECKED struct capture *capture_new(struct net *net, const struct pcap_options *options,
+                                        const char *link_name, enum link_framing framing, char *why,
+                                        size_t why_capacity);
 /* Taps one direction; both directions of a cable go to one capture. */
 void capture_tap(struct capture *capture, struct link *link);
 /* Flushes and closes, after the links it taps are freed or tapped by others; false and a message if anything could not be written. */

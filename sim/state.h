@@ -18,12 +18,14 @@ void state_put_u8(struct state_writer *writer, uint8_t value);
 void state_put_u16(struct state_writer *writer, uint16_t value);
 void state_put_u32(struct state_writer *writer, uint32_t value);
 void state_put_u64(struct state_writer *writer, uint64_t value);
-void state_put_bytes(struct state_writer *writer, const void *bytes, uint32_t length); /* with its length */
+void state_put_bytes(struct state_writer *writer, const void *bytes,
+                     uint32_t length); /* with its length */
 /* Begins a section; returns its place for state_end_section, which fills in the length. */
 size_t state_begin_section(struct state_writer *writer, uint32_t tag, uint32_t version);
 void state_end_section(struct state_writer *writer, size_t place);
 /* A rope as slices: zero, pattern number or bytes, with offset and length. */
-void state_put_rope(struct state_writer *writer, const struct rope *rope, const struct page_pool *pool);
+void state_put_rope(struct state_writer *writer, const struct rope *rope,
+                    const struct page_pool *pool);
 
 struct state_reader {
     const uint8_t *bytes;
@@ -31,7 +33,7 @@ struct state_reader {
     bool failed;
 };
 void state_reader_init(struct state_reader *reader, const void *bytes, size_t length);
-bool state_reader_ok(const struct state_reader *reader); /* nothing failed */
+bool state_reader_ok(const struct state_reader *reader);   /* nothing failed */
 bool state_reader_done(const struct state_reader *reader); /* ok, and at the end */
 uint8_t state_get_u8(struct state_reader *reader);
 uint16_t state_get_u16(struct state_reader *reader);
