@@ -107,7 +107,7 @@ static void slow_start(struct tcp_connection *c, uint32_t acked)
             hystart_round(c);
         }
     }
-    cwnd_add(c, growth);
+    cwnd_add(c, growth < c->ssthresh - c->cwnd ? growth : c->ssthresh - c->cwnd);
 }
 
 /* ---- CUBIC: RFC 9438 --------------------------------------------------------------------------------------------------- */

@@ -338,6 +338,9 @@ static void io_connection(struct state_io *io, struct tcp_connection *c)
     io_held(io, c);
     io_witness(io, &c->sent_witness);
     io_witness(io, &c->received_witness);
+    if (io->reader != NULL && c->fin_queued && c->sent_witness.key != 0) {
+        stream_witness_sent_all(io->net->streams, &c->sent_witness);
+    }
 }
 
 /* ---- saving ------------------------------------------------------------------------------------------------------------ */
