@@ -87,6 +87,7 @@ static void learn_kinds(struct judge *judge)
         {"vm.gone", KIND_VM_GONE},
         {"vm.totals", KIND_VM_TOTALS},
         {"link.totals", KIND_LINK_TOTALS},
+        {"node.totals", KIND_NODE_TOTALS},
         {"net.tcp_timeout", KIND_TCP_TIMEOUT},
         {"net.tcp_recovery", KIND_TCP_RECOVERY},
         {"net.tcp_closed", KIND_TCP_CLOSED},
@@ -429,6 +430,7 @@ static void take_timeout(struct judge *judge, const struct record *record)
         if (item->kind == SCENARIO_MIGRATE && node.kind == SCENARIO_NODE && m->ordered &&
             !m->ended && (node.index == m->from_node || node.index == item->action.migrate.to)) {
             m->timeouts[m->step]++;
+            m->waited[m->step] += record->values[2];
             judge_changed(judge, (struct scenario_part){SCENARIO_ACTION, i});
         }
     }
@@ -438,6 +440,25 @@ static void take_timeout(struct judge *judge, const struct record *record)
             item->action.bulk.from.index == node.index && judge->items[i].started_at != SIM_NEVER &&
             judge->items[i].ended_at == SIM_NEVER) {
             judge->items[i].timeouts++;
+        }
+    }
+}
+
+/* The connection of a migration that is connecting: its peer's address says which network it goes over. */
+static void take_tcp_opened(struct judge *judge, const struct record *record)
+{
+    struct scenario_part node = judge_part_of(judge, record->origin);
+    for (uint32_t i = 0; i < judge->scenario->item_count && node.kind == SCENARIO_NODE; i++) {
+        struct judge_migration *m = &judge->items[i].migration;
+        if (!m->ordered || m->ended || m->step != JUDGE_CONNECT || m->from_node != node.index) {
+            continue;
+        }
+        for (uint32_t n = 0; n < judge->scenario->network_count; n++) {
+            const struct scenario_subnet *subnet = &judge->scenario->networks[n].subnet;
+            uint32_t hosts = UINT32_MAX >> subnet->prefix;
+            if (((uint32_t)record->values[3] & ~hosts) == subnet->address) {
+                m->network = n;
+            }
         }
     }
 }
@@ -515,6 +536,14 @@ static void take_vm_totals(struct judge *judge, const struct record *record)
     }
 }
 
+static void take_node_totals(struct judge *judge, const struct record *record)
+{
+    struct scenario_part part = judge_part_of(judge, record->origin);
+    if (part.kind == SCENARIO_NODE) {
+        judge->busy[part.index] = record->values[0];
+    }
+}
+
 /* ---- the listener ------------------------------------------------------------------------------------------------------------------------ */
 
 void judge_rest(struct judge *judge)
@@ -533,7 +562,6 @@ void judge_take(struct judge *judge, const struct record *record)
     judge->now = record->time;
     switch (kind) {
     case KIND_OTHER:
-    case KIND_TCP_OPENED:
         return;
     case KIND_ACTION_STARTS:
     case KIND_ACTION_ENDS:
@@ -548,6 +576,12 @@ void judge_take(struct judge *judge, const struct record *record)
         break;
     case KIND_LINK_TOTALS:
         take_link_totals(judge, record);
+        break;
+    case KIND_NODE_TOTALS:
+        take_node_totals(judge, record);
+        break;
+    case KIND_TCP_OPENED:
+        take_tcp_opened(judge, record);
         break;
     case KIND_TCP_TIMEOUT:
         take_timeout(judge, record);
@@ -608,6 +642,7 @@ struct judge *judge_new(const struct scenario *scenario, struct recorder *record
     judge->items = take(scenario->item_count, sizeof *judge->items);
     judge->vms = take(scenario->vm_count, sizeof *judge->vms);
     judge->nodes = take(scenario->node_count, sizeof *judge->nodes);
+    judge->busy = take(scenario->node_count, sizeof *judge->busy);
     judge->clients = take(scenario->client_count, sizeof *judge->clients);
     judge->links = take(scenario->link_count, sizeof *judge->links);
     judge->networks = take(scenario->network_count, sizeof *judge->networks);
@@ -619,6 +654,7 @@ struct judge *judge_new(const struct scenario *scenario, struct recorder *record
         judge->items[i].fault_first = UINT64_MAX;
         judge->items[i].migration.resumed_node = SIM_NONE;
         judge->items[i].migration.from_node = SIM_NONE;
+        judge->items[i].migration.network = SIM_NONE;
         for (uint32_t s = 0; s < JUDGE_STEPS; s++) {
             judge->items[i].migration.step_at[s] = SIM_NEVER;
         }
@@ -643,6 +679,7 @@ void judge_free(struct judge *judge)
     free(judge->items);
     free(judge->vms);
     free(judge->nodes);
+    free(judge->busy);
     free(judge->clients);
     free(judge->links);
     free(judge->networks);
@@ -690,6 +727,12 @@ const struct judge_latency *judge_latency(const struct judge *judge, uint32_t it
 const struct judge_vm *judge_vm(const struct judge *judge, uint32_t vm)
 {
     return &judge->vms[vm];
+}
+
+sim_time judge_node_busy(const struct judge *judge, uint32_t node)
+{
+    SIM_ASSERT(node < judge->scenario->node_count);
+    return judge->busy[node];
 }
 
 sim_time judge_action_start(const struct judge *judge, uint32_t item)

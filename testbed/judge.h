@@ -50,6 +50,8 @@ struct judge_migration {
     bool has_final; /* the last round was sent after the pause */
     uint64_t pages_sent, zero_pages, bytes_sent;
     uint32_t timeouts[JUDGE_STEPS]; /* TCP time-outs of its connections, by step */
+    sim_time waited[JUDGE_STEPS];   /* ... and how long those waited, together */
+    uint32_t network;               /* that its connection goes over; SIM_NONE before it is open */
     char rule[96], how[192];
     uint32_t handover_given, handover_owned, handover_taken_back;
 };
@@ -106,6 +108,8 @@ const struct judge_migration *judge_migration(const struct judge *judge,
 const struct judge_ping *judge_ping(const struct judge *judge, uint32_t item);
 const struct judge_latency *judge_latency(const struct judge *judge, uint32_t item);
 const struct judge_vm *judge_vm(const struct judge *judge, uint32_t vm);
+/* Processor time that a node's software used, known at the end of the run; 0 before. */
+sim_time judge_node_busy(const struct judge *judge, uint32_t node);
 /* When an action started and ended; SIM_NEVER where it did not. `how` is the text of its end, "" before. */
 sim_time judge_action_start(const struct judge *judge, uint32_t item);
 sim_time judge_action_end(const struct judge *judge, uint32_t item, const char **how);

@@ -23,6 +23,7 @@ enum judge_kind {
     KIND_VM_GONE,
     KIND_VM_TOTALS,
     KIND_LINK_TOTALS,
+    KIND_NODE_TOTALS,
     KIND_TCP_OPENED,
     KIND_TCP_TIMEOUT,
     KIND_TCP_RECOVERY,
@@ -99,6 +100,7 @@ struct judge {
     struct judge_item *items;
     struct judge_vm *vms;
     enum judge_power *nodes, *clients;
+    sim_time *busy; /* of nodes */
     struct judge_traffic *links, *networks;
     struct judge_expect_state *expectations;
     struct judge_watch_entry *watches;
