@@ -462,6 +462,11 @@ uint64_t link_rate(const struct link *link)
     return link->rate_bps;
 }
 
+const sim_time *link_busy_until(const struct link *link)
+{
+    return &link->busy_until;
+}
+
 uint64_t link_queued_bytes(struct link *link)
 {
     link_pass_started(link, sim_now(link->net->sim));

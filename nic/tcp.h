@@ -16,11 +16,15 @@
  *  T2. Nothing is sent beyond the peer's window, nor beyond cwnd, but for the segments that RFCs allow by name.
  *  T3. Buffers are bounded: tcp_send_space before tcp_send; a receiver's window never shrinks (RFC 9293, 3.8.6.2.2).
  *  T4. A closed connection gives back all pages, timers and its place in the table. Nothing outlives the machine's crash.
+ *  T6. New data waits while the machine's own wire is busy for longer than TCP_DEVICE_NS: a sender queues in its socket, where it
+ *      can be scheduled, not in its NIC, where it would drop (Linux: TCP small queues, a millisecond of data).
  *  T5. Each retransmission follows a record: a time-out, or recovery entered. */
 #ifndef ORRERY_NIC_TCP_H
 #define ORRERY_NIC_TCP_H
 
 #include "nic/ip_stack.h"
+
+#define TCP_DEVICE_NS SIM_MS
 
 enum tcp_congestion { TCP_RENO, TCP_CUBIC };
 
@@ -29,8 +33,8 @@ struct tcp_profile {
     const char *name;
     sim_time rto_min_ns, rto_initial_ns, rto_max_ns;
     sim_time delayed_ack_ns;
-    uint32_t syn_retries;   /* further SYNs before a connect fails      */
-    uint32_t data_retries;  /* time-outs in a row before a connection is given up */
+    uint32_t syn_retries;             /* further SYNs before a connect fails      */
+    uint32_t data_retries;            /* time-outs in a row before a connection is given up */
     uint32_t initial_window_segments; /* RFC 6928: 10 */
     uint64_t send_buffer_bytes, receive_buffer_bytes;
     enum tcp_congestion congestion;
@@ -72,9 +76,13 @@ struct tcp_layer;
 /* What the user is told. Any may be NULL. After `ended` the connection is gone. */
 struct tcp_user {
     void (*connected)(void *context, struct tcp_connection *connection);
-    void (*readable)(void *context, struct tcp_connection *connection);  /* bytes, or the peer's FIN */
-    void (*writable)(void *context, struct tcp_connection *connection);  /* space again after a full buffer; half of it is free */
-    void (*drained)(void *context, struct tcp_connection *connection);   /* all that was sent is acknowledged */
+    void (*readable)(void *context,
+                     struct tcp_connection *connection); /* bytes, or the peer's FIN */
+    void (*writable)(void *context,
+                     struct tcp_connection
+                         *connection); /* space again after a full buffer; half of it is free */
+    void (*drained)(void *context,
+                    struct tcp_connection *connection); /* all that was sent is acknowledged */
     void (*ended)(void *context, struct tcp_connection *connection, enum tcp_end why);
 };
 
@@ -83,12 +91,13 @@ struct tcp_options {
     bool no_delay;                     /* Nagle off (RFC 1122, 4.2.3.4) */
     sim_time keep_alive_ns;            /* 0: off; then probed every tenth of it, 9 times */
     uint64_t send_buffer_bytes, receive_buffer_bytes; /* 0: the profile's */
-    int congestion; /* enum tcp_congestion, -1: the profile's */
+    int congestion;                                   /* enum tcp_congestion, -1: the profile's */
 };
 
 struct tcp_layer *tcp_layer_new(struct ip_stack *stack, const struct tcp_profile *profile);
 void tcp_layer_free(struct tcp_layer *layer); /* frees connections without a word */
-uint32_t tcp_layer_live(const struct tcp_layer *layer); /* connections not CLOSED, TIME-WAIT included */
+uint32_t tcp_layer_live(
+    const struct tcp_layer *layer); /* connections not CLOSED, TIME-WAIT included */
 
 /* Accepts connections on a port: `accept` returns the user and context of each (user NULL refuses it). */
 struct tcp_accept_result {
@@ -96,13 +105,14 @@ struct tcp_accept_result {
     void *context;
 };
 typedef struct tcp_accept_result tcp_accept(void *context, struct tcp_connection *connection);
-enum ip_error tcp_listen(struct tcp_layer *layer, uint16_t port, uint32_t backlog, const struct tcp_options *options,
-                         tcp_accept *accept, void *context);
+enum ip_error tcp_listen(struct tcp_layer *layer, uint16_t port, uint32_t backlog,
+                         const struct tcp_options *options, tcp_accept *accept, void *context);
 void tcp_unlisten(struct tcp_layer *layer, uint16_t port);
 
 /* Begins to connect; `connected` or `ended` follows. The local port is the layer's next ephemeral one (from 49152). */
-enum ip_error tcp_connect(struct tcp_layer *layer, struct ip4 peer, uint16_t port, const struct tcp_options *options,
-                          const struct tcp_user *user, void *context, struct tcp_connection **out);
+enum ip_error tcp_connect(struct tcp_layer *layer, struct ip4 peer, uint16_t port,
+                          const struct tcp_options *options, const struct tcp_user *user,
+                          void *context, struct tcp_connection **out);
 
 /* Bytes that tcp_send would take now. */
 uint64_t tcp_send_space(const struct tcp_connection *connection);
@@ -121,7 +131,8 @@ void tcp_release(struct tcp_connection *connection);
 
 /* Bytes received in order and not yet taken. */
 uint64_t tcp_readable(const struct tcp_connection *connection);
-bool tcp_peer_finished(const struct tcp_connection *connection); /* FIN arrived and everything was taken */
+bool tcp_peer_finished(
+    const struct tcp_connection *connection); /* FIN arrived and everything was taken */
 /* Takes up to `length_max` > 0 bytes that are in one page; the caller owns the reference. tcp_readable > 0. Opens the window. */
 struct slice tcp_take(struct tcp_connection *connection, uint64_t length_max);
 
@@ -135,9 +146,10 @@ struct tcp_statistics {
 void tcp_statistics(const struct tcp_connection *connection, struct tcp_statistics *out);
 enum tcp_state tcp_state(const struct tcp_connection *connection);
 const char *tcp_state_text(enum tcp_state state);
-uint64_t tcp_flow(const struct tcp_connection *connection); /* the same number at both ends: what records call flow */
-void tcp_addresses(const struct tcp_connection *connection, struct ip4 *local, uint16_t *local_port, struct ip4 *peer,
-                   uint16_t *peer_port);
+uint64_t tcp_flow(const struct tcp_connection
+                      *connection); /* the same number at both ends: what records call flow */
+void tcp_addresses(const struct tcp_connection *connection, struct ip4 *local, uint16_t *local_port,
+                   struct ip4 *peer, uint16_t *peer_port);
 void *tcp_context(const struct tcp_connection *connection);
 void tcp_set_user(struct tcp_connection *connection, const struct tcp_user *user, void *context);
 
@@ -149,7 +161,8 @@ struct state_reader;
 void tcp_layer_save(const struct tcp_layer *layer, struct state_writer *writer);
 /* Into a layer without connections. False where the bytes are not such a state; the layer is then empty. */
 SIM_CHECKED bool tcp_layer_load(struct tcp_layer *layer, struct state_reader *reader);
-struct tcp_connection *tcp_layer_next(const struct tcp_layer *layer, const struct tcp_connection *after);
+struct tcp_connection *tcp_layer_next(const struct tcp_layer *layer,
+                                      const struct tcp_connection *after);
 
 void tcp_layer_check(const struct tcp_layer *layer);
 

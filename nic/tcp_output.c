@@ -272,6 +272,20 @@ static void output_rest(struct tcp_connection *c, uint64_t by_cwnd)
     } while (c->snd_nxt < c->snd_end);
 }
 
+/* Whether the machine's own wire has enough to do (T6). Then a timer looks again when half of that is sent. */
+static inline bool wire_is_busy(struct tcp_connection *c)
+{
+    if (c->busy_until == NULL) {
+        return false;
+    }
+    sim_time ahead = *c->busy_until - c->layer->clock_global;
+    if (SIM_LIKELY(ahead <= TCP_DEVICE_NS)) {
+        return false;
+    }
+    tcp_deadline_set(c, TCP_DEADLINE_DEVICE, c->layer->now + ahead - TCP_DEVICE_NS / 2);
+    return true;
+}
+
 /* Sends new data as far as the peer's window and `by_cwnd` allow. */
 static void output_new(struct tcp_connection *c, uint64_t by_cwnd)
 {
@@ -281,6 +295,10 @@ static void output_new(struct tcp_connection *c, uint64_t by_cwnd)
     uint64_t last_allowed = edge >= c->mss ? edge - c->mss : 0;
     last_full = last_full < last_allowed ? last_full : last_allowed;
     while (c->snd_nxt <= last_full) {
+        if (SIM_UNLIKELY(wire_is_busy(c))) {
+            c->cwnd_limited = false;
+            return;
+        }
         send_new(c, c->mss, c->fin_queued && edge > c->snd_nxt + c->mss);
     }
     c->cwnd_limited = tcp_send_limit(c) > c->snd_nxt && by_cwnd < c->snd_nxt + c->mss;

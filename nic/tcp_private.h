@@ -65,6 +65,7 @@ enum tcp_deadline {
     TCP_DEADLINE_KEEP_ALIVE,
     TCP_DEADLINE_LINGER, /* TIME-WAIT; FIN-WAIT-2 that nobody waits for */
     TCP_DEADLINE_NEWS,   /* Z2 */
+    TCP_DEADLINE_DEVICE, /* the wire takes more (T6) */
     TCP_DEADLINES
 };
 
@@ -166,7 +167,8 @@ struct tcp_connection {
     uint8_t mark_first, mark_count;
     uint8_t challenges;
     uint8_t keep_alive_probes;
-    uint32_t retries; /* time-outs in a row */
+    uint32_t retries;           /* time-outs in a row */
+    const sim_time *busy_until; /* of the interface's wire, or NULL */
     struct ip_path path;
     struct tcp_layer *layer;
     sim_time deadlines[TCP_DEADLINES];

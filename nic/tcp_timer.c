@@ -189,6 +189,7 @@ static void deadline_expired(struct tcp_connection *c, enum tcp_deadline deadlin
     case TCP_DEADLINE_LINGER:
         linger_expired(c);
         break;
+    case TCP_DEADLINE_DEVICE: /* output follows when the event ends */
     case TCP_DEADLINE_NEWS:
     case TCP_DEADLINES:
         break;

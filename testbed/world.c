@@ -214,6 +214,7 @@ static void add_machine(struct world *world, struct world_machine *m, struct sce
     m->links = take(nics->count, sizeof(struct world_link *));
     m->addresses = take(nics->count, sizeof *m->addresses);
     m->switches = take(world->scenario->network_count, sizeof *m->switches);
+    m->busy = take(world->scenario->network_count, sizeof *m->busy);
     for (uint32_t i = 0; i < nics->count; i++) {
         m->addresses[i] = next_address(world, nics->items[i], &macs[i]);
         add_nic(world, m, part, i, macs[i]);
@@ -257,6 +258,7 @@ static void add_node(struct world *world, uint32_t index)
         .paging = node->paging == SCENARIO_NPT ? SECOND_LEVEL_NPT : SECOND_LEVEL_EPT,
         .dirty_log = mechanism_of(node->dirty_log),
         .switches = m->switches,
+        .busy = m->busy,
         .switch_count = world->scenario->network_count,
     };
     vm_host_init(&m->vm_host);
@@ -355,6 +357,16 @@ static void add_networks(struct world *world)
     }
 }
 
+/* What a machine sends waits in its sockets, not in its NIC; so do its guests' bytes. */
+static void tell_of_wires(struct world_machine *m)
+{
+    for (uint32_t i = 0; i < m->link_count; i++) {
+        const sim_time *busy_until = link_busy_until(m->links[i]->from);
+        ip_stack_set_busy(m->stack, i, busy_until);
+        m->busy[m->networks[i]] = busy_until;
+    }
+}
+
 static void wire(struct world *world)
 {
     for (uint32_t i = 0; i < world->scenario->link_count; i++) {
@@ -366,6 +378,12 @@ static void wire(struct world *world)
         if (world->networks[i].ether_switch == NULL) {
             wire_cable(world, i);
         }
+    }
+    for (uint32_t i = 0; i < world->scenario->node_count; i++) {
+        tell_of_wires(&world->nodes[i]);
+    }
+    for (uint32_t i = 0; i < world->scenario->client_count; i++) {
+        tell_of_wires(&world->clients[i]);
     }
 }
 
@@ -724,6 +742,7 @@ static void free_machine(struct world_machine *m)
     free(m->links);
     free(m->addresses);
     free(m->switches);
+    free(m->busy);
 }
 
 void world_take_down(struct world *world)
