@@ -27,6 +27,7 @@
 #define SIM_RECORDS_MIN       256u
 #define SIM_HUGE_PAGE_BYTES   (UINT64_C(2) << 20)
 #define SIM_COMPACT_SLACK     64u /* useless entries that are not worth a walk through the queue */
+#define SIM_FETCH_AHEAD       12u /* in a long wave, the records of so many events ahead are fetched */
 #define SIM_CHECK_EVENTS_MASK 1023u
 
 enum sim_record_state { SIM_RECORD_FREE, SIM_RECORD_PERMANENT, SIM_RECORD_CALL };
@@ -473,6 +474,9 @@ static void sim_wave_run(struct sim *sim)
     event_wave_sort(&sim->present);
     for (uint32_t i = 0; i < sim->present.count; i++) {
         struct event_key key = sim->present.keys[i];
+        if (i + SIM_FETCH_AHEAD < sim->present.count) {
+            __builtin_prefetch(&sim->records[sim->present.keys[i + SIM_FETCH_AHEAD].index], 1);
+        }
         if (sim_key_valid(sim, key)) {
             sim_event_fire(sim, key.index);
         }
@@ -518,6 +522,10 @@ static inline void sim_instant_run(struct sim *sim)
     }
     do {
         entry = radix_queue_first(&sim->queue);
+        if (sim->queue.near_first + SIM_FETCH_AHEAD < sim->queue.near_count) {
+            uint32_t ahead = sim->queue.near[sim->queue.near_first + SIM_FETCH_AHEAD].index;
+            __builtin_prefetch(&sim->records[ahead], 1);
+        }
         radix_queue_drop_first(&sim->queue);
         struct sim_record *record = &sim->records[entry.index];
         record->entry_time = SIM_NEVER;
