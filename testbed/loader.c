@@ -144,7 +144,7 @@ static bool parse_subnet(const char *text, struct scenario_subnet *out)
         }
         address = address << 8 | octets[i];
     }
-        if (prefix < 8 || prefix > 30 || (address & (UINT32_MAX >> prefix)) != 0) {
+    if (prefix < 8 || prefix > 30 || (address & (UINT32_MAX >> prefix)) != 0) {
         return false;
     }
     *out = (struct scenario_subnet){address, prefix};
@@ -570,7 +570,8 @@ static void check_group(struct loader *loader, const struct schema_map *map, uin
         snprintf(list + used, sizeof(list) - used, "%s%s", used == 0 ? "" : ", ", key->name);
         const struct yaml_node *value = yaml_tree_get(node, key->name);
         bool by_shorthand = node != NULL && node->kind == YAML_NODE_SCALAR &&
-                            map->shorthand != NULL && strcmp(map->shorthand, key->name) == 0;
+                            !yaml_tree_is_null(node) && map->shorthand != NULL &&
+                            strcmp(map->shorthand, key->name) == 0;
         if (value == NULL && !by_shorthand) {
             continue;
         }

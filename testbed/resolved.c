@@ -80,22 +80,45 @@ static bool is_printed(const struct schema_map *map, const struct schema_key *ke
 
 /* ---- values -------------------------------------------------------------------------------------------------------- */
 
+/* The character at `at`, well-formed as all text of a tree is; its bytes in `*length`. */
+static uint32_t decode_utf8(const unsigned char *at, uint32_t *length)
+{
+    *length = at[0] < 0x80 ? 1 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+    uint32_t code = *length == 1 ? at[0] : at[0] & (0xffu >> (*length + 1));
+    for (uint32_t i = 1; i < *length; i++) {
+        SIM_ASSERT((at[i] & 0xc0) == 0x80);
+        code = code << 6 | (at[i] & 0x3f);
+    }
+    return code;
+}
+
+/* YAML 1.2.2 section 5.1, "Character Set": what may stand there as it is; and not a line break of YAML 1.1 (section 4.2). */
+static bool stands_unescaped(uint32_t code)
+{
+    bool printable =
+        (code >= 0x20 && code <= 0x7e) || (code >= 0xa0 && code <= 0xfffd) || code >= 0x10000;
+    bool line_break = code == 0x2028 || code == 0x2029;
+    return printable && !line_break && code != 0xfeff && code != '"' && code != '\\';
+}
+
 static void print_text(FILE *out, const char *text)
 {
     if (!yaml_needs_quotes(text)) {
         fputs(text, out);
         return;
     }
+    uint32_t length;
     fputc('"', out);
-    for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++) {
-        if (*at == '"' || *at == '\\') {
-            fprintf(out, "\\%c", *at);
-        } else if (*at == '\n') {
+    for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at += length) {
+        uint32_t code = decode_utf8(at, &length);
+        if (stands_unescaped(code)) {
+            fwrite(at, 1, length, out);
+        } else if (code == '"' || code == '\\') {
+            fprintf(out, "\\%c", (int)code);
+        } else if (code == '\n') {
             fputs("\\n", out);
-        } else if (*at < 0x20 || *at == 0x7f) {
-            fprintf(out, "\\x%02x", *at);
         } else {
-            fputc(*at, out);
+            fprintf(out, code < 0x100 ? "\\x%02x" : "\\u%04x", (unsigned)code);
         }
     }
     fputc('"', out);

@@ -8,6 +8,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* An assertion must end in a signal: only then does the fuzzer keep the input. */
+static void abort_in_assertion(void *context, char *out, size_t capacity)
+{
+    (void)context;
+    (void)out;
+    (void)capacity;
+    abort();
+}
+
 static struct scenario *load(const char *text, size_t length)
 {
     struct scenario_options options = {.ignore_files = true};
@@ -31,6 +40,7 @@ static struct scenario *load(const char *text, size_t length)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    sim_assert_describer(abort_in_assertion, NULL);
     struct scenario *scenario = load((const char *)data, size);
     if (scenario != NULL) {
         size_t length, again_length;

@@ -237,6 +237,38 @@ Test(good, aliases)
     scenario_free(scenario);
 }
 
+/* V1 for texts: whatever a text holds, it is printed so that it is read back. */
+Test(good, texts_survive)
+{
+    static const char *const names[] = {
+        "\\N \\L \\P \\uFEFF \\x81 \\uFFFE \\U0001F600 \\t \\\\ \\\" \\r\\n \\x7f",
+        "caf\xc3\xa9 # not a comment",
+        "- a: [b, {c",
+        "'",
+        "null",
+        "true",
+        "12",
+        "",
+        " x ",
+        "a\\n\\nb\\n",
+    };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char text[256];
+        snprintf(text, sizeof(text), "name: \"%s\"\n", names[i]);
+        struct scenario *scenario = helper_load(text);
+        size_t length;
+        char *resolved = resolved_text(scenario, &length);
+        struct diagnostics *diagnostics = diagnostics_new();
+        struct scenario *again = scenario_load_text("x", resolved, length, NULL, diagnostics);
+        cr_assert_not_null(again, "%s", resolved);
+        cr_expect_str_eq(again->name, scenario->name);
+        free(resolved);
+        scenario_free(again);
+        scenario_free(scenario);
+        diagnostics_free(diagnostics);
+    }
+}
+
 Test(good, the_schema_keeps_its_rules)
 {
     schema_check();
