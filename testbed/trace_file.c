@@ -1,3 +1,4 @@
+#define ZLIB_CONST /* next_in points to what is only read */
 #include "testbed/trace_file.h"
 
 #include "sim/assert.h"
