@@ -3,7 +3,6 @@
 
 #include "sim/assert.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +24,9 @@ struct loaded_trace {
 };
 
 struct reader {
-    struct trace_file_error *error;
+    const char *name; /* of the file, for errors */
+    char *why;
+    size_t why_capacity;
     bool failed;
     z_stream zip;
     bool stream_ended;
@@ -48,11 +49,15 @@ __attribute__((format(printf, 2, 3))) static bool wrong(struct reader *reader, c
                                                         ...)
 {
     if (!reader->failed) {
+        char text[160], line[24] = "";
         va_list arguments;
         va_start(arguments, format);
-        (void)vsnprintf(reader->error->text, sizeof reader->error->text, format, arguments);
+        (void)vsnprintf(text, sizeof text, format, arguments);
         va_end(arguments);
-        reader->error->line = reader->line;
+        if (reader->line > 0) {
+            (void)snprintf(line, sizeof line, "%llu:", (unsigned long long)reader->line);
+        }
+        (void)snprintf(reader->why, reader->why_capacity, "%s:%s %s", reader->name, line, text);
         reader->failed = true;
     }
     reader->c = END;
@@ -387,14 +392,15 @@ static bool read_intervals(struct reader *reader)
 
 /* ---- a trace --------------------------------------------------------------------------------------------- */
 
-struct page_trace *trace_file_parse(const void *bytes, size_t length,
-                                    struct trace_file_error *error)
+struct page_trace *trace_file_parse(const char *name, const void *bytes, size_t length, char *why,
+                                    size_t why_capacity)
 {
     struct reader *reader = calloc(1, sizeof *reader);
     struct loaded_trace *out = calloc(1, sizeof *out);
     SIM_ASSERT(reader != NULL && out != NULL);
-    *error = (struct trace_file_error){0};
-    reader->error = error;
+    reader->name = name;
+    reader->why = why;
+    reader->why_capacity = why_capacity;
     reader->out = out;
     reader->line = 1;
     reader->zip.next_in = (const Bytef *)bytes;
@@ -418,45 +424,6 @@ struct page_trace *trace_file_parse(const void *bytes, size_t length,
         return NULL;
     }
     return &out->trace;
-}
-
-/* The whole of a file; NULL, and why, where that fails. The caller frees it. */
-static uint8_t *read_all(const char *path, size_t *length, struct trace_file_error *error)
-{
-    uint8_t *bytes = NULL;
-    size_t capacity = 0;
-    FILE *file = fopen(path, "rb");
-    *length = 0;
-    if (file == NULL) {
-        (void)snprintf(error->text, sizeof error->text, "cannot be opened: %s", strerror(errno));
-        return NULL;
-    }
-    do {
-        capacity = capacity == 0 ? 65536 : 2 * capacity;
-        bytes = realloc(bytes, capacity);
-        SIM_ASSERT(bytes != NULL);
-        *length += fread(bytes + *length, 1, capacity - *length, file);
-    } while (*length == capacity && capacity <= TRACE_FILE_BYTES_MAX);
-    if (ferror(file)) {
-        (void)snprintf(error->text, sizeof error->text, "cannot be read: %s", strerror(errno));
-        free(bytes);
-        bytes = NULL;
-    }
-    (void)fclose(file);
-    return bytes;
-}
-
-struct page_trace *trace_file_read(const char *path, struct trace_file_error *error)
-{
-    size_t length;
-    *error = (struct trace_file_error){0};
-    uint8_t *bytes = read_all(path, &length, error);
-    if (bytes == NULL) {
-        return NULL;
-    }
-    struct page_trace *trace = trace_file_parse(bytes, length, error);
-    free(bytes);
-    return trace;
 }
 
 void trace_file_free(struct page_trace *trace)

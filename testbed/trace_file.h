@@ -8,8 +8,7 @@
  *  F1. A trace that is returned is whole: the gzip stream came to its end with the right checksum, intervals and ranges rise, every page
  *      lies in RAM, and the pages add up to what the header says.
  *  F2. What is wrong is told with its line in the uncompressed text: the first thing only, for what follows it would mislead.
- *  F3. Memory stays below TRACE_FILE_BYTES_MAX + 12 bytes an interval + 16 bytes a range, within the limits below, whatever the file
- *      claims or unpacks to. */
+ *  F3. Memory stays below 8 bytes an interval and 16 bytes a range, within the limits below, whatever the file claims or unpacks to. */
 #ifndef ORRERY_TESTBED_TRACE_FILE_H
 #define ORRERY_TESTBED_TRACE_FILE_H
 
@@ -21,16 +20,10 @@
 #define TRACE_FILE_RAM_PAGES_MAX UINT32_MAX /* 16 TiB */
 #define TRACE_FILE_HEADER_MAX    4096u      /* bytes of a header line */
 
-struct trace_file_error {
-    uint64_t line;  /* 0: the file as a whole */
-    char text[160]; /* starts in lower case, without a final full stop */
-};
-
-/* Reads a file. NULL, and why through `error`, where it cannot be read or is no such trace. Freed with trace_file_free. */
-struct page_trace *trace_file_read(const char *path, struct trace_file_error *error);
-/* The same of bytes in memory. */
-struct page_trace *trace_file_parse(const void *bytes, size_t length,
-                                    struct trace_file_error *error);
+/* A trace of the bytes of a .pwt.gz file. NULL where they are none: then `why` holds "NAME:LINE: what is wrong", in lower case and
+ * without a final full stop ("NAME: ..." where it concerns the file as a whole). Freed with trace_file_free. */
+struct page_trace *trace_file_parse(const char *name, const void *bytes, size_t length, char *why,
+                                    size_t why_capacity);
 void trace_file_free(struct page_trace *trace); /* NULL is fine */
 /* Asserts F1 as far as it concerns the intervals. */
 void trace_file_check(const struct page_trace *trace);
