@@ -11,7 +11,7 @@ orrery=${ORRERY:-build/orrery}
 pages='
 docs/scenario.md                   docs scenario
 docs/metrics.md                    docs metrics
-scenarios/orrery.schema.json       docs scenario-schema
+docs/orrery.schema.json            docs scenario-schema
 docs/report.schema.json            docs report-schema
 '
 

@@ -83,7 +83,8 @@ static const struct {
     [ORACLE_MEMORY] = {"memory",
                        "an instance that runs on what it was sent has the pages of the one it "
                        "came from"},
-    [ORACLE_STATE] = {"state", "and its processor and device state"},
+    [ORACLE_STATE] = {"state", "an instance that runs on what it was sent has the processor and "
+                               "device state of the one it came from"},
     [ORACLE_COMMIT] = {"commit", "the source stores nothing after the pause of a VM that it gave"},
     [ORACLE_DIRTY] = {"dirty", "what was stored is a subset of what was reported dirty"},
     [ORACLE_STREAMS] = {"streams", "every TCP stream arrived intact, in order, once"},
@@ -91,6 +92,18 @@ static const struct {
     [ORACLE_LEAKS] = {"leaks", "nothing is alive after everything was taken down, and a node holds "
                                "nothing for a migration that is settled"},
 };
+
+const char *oracle_name(enum oracle oracle)
+{
+    SIM_ASSERT(oracle < ORACLES);
+    return oracle_texts[oracle].name;
+}
+
+const char *oracle_meaning(enum oracle oracle)
+{
+    SIM_ASSERT(oracle < ORACLES);
+    return oracle_texts[oracle].meaning;
+}
 
 struct instance {
     int64_t number;

@@ -41,6 +41,9 @@ struct oracle_verdict {
     char what[160];
 };
 
+const char *oracle_name(enum oracle oracle);
+const char *oracle_meaning(enum oracle oracle);
+
 struct oracles;
 
 struct oracles *oracles_new(const struct scenario *scenario, struct recorder *recorder);

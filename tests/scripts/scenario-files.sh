@@ -6,8 +6,8 @@ mapfile -t scenarios < <(find scenarios tests/golden -name '*.yaml' 2>/dev/null 
 if [[ ${#scenarios[@]} -gt 0 ]]; then
     expect_exit 0 "$PYTHON" tests/tools/yaml-versions.py "${scenarios[@]}"
     expect_silent
-    if [[ -e scenarios/orrery.schema.json ]]; then
-        expect_exit 0 "$PYTHON" tests/tools/check-schema.py scenarios/orrery.schema.json "${scenarios[@]}"
+    if [[ -e docs/orrery.schema.json ]]; then
+        expect_exit 0 "$PYTHON" tests/tools/check-schema.py docs/orrery.schema.json "${scenarios[@]}"
         expect_silent
     fi
 fi

@@ -1,0 +1,330 @@
+#include "testbed/report_docs.h"
+
+#include "sim/assert.h"
+#include "testbed/oracles.h"
+
+#include <jansson.h>
+#include <string.h>
+
+/* ---- the fields ---------------------------------------------------------------------------------------------------------------------- */
+
+enum field_type {
+    TEXT,
+    TEXT_OR_NULL,
+    INTEGER,
+    FLAG,
+    VERDICT,
+    OUTCOME_LIMIT,
+    TEXTS,
+    METRICS,
+    OBJECT,
+    OBJECTS
+};
+
+struct field {
+    const char *name;
+    enum field_type type;
+    const char *meaning;
+    const struct field *fields; /* of an object, or of each of a list; ends with a NULL name */
+    bool may_miss;
+};
+
+static const struct field migration_fields[] = {
+    {"migration", TEXT, "its name in the timeline", NULL, false},
+    {"vm", TEXT, "the VM", NULL, false},
+    {"from", TEXT_OR_NULL, "the source; null where no node took the order", NULL, false},
+    {"to", TEXT, "the target", NULL, false},
+    {"step", TEXT, "the step that it was in when it ended, or is in", NULL, false},
+    {"how", TEXT, "how it ended, in words; empty where it did not", NULL, false},
+    {"rule", TEXT, "the rule that ended its rounds; empty where none did", NULL, false},
+    {"limit", OUTCOME_LIMIT, "what was full", NULL, false},
+    {"goodput_bps", INTEGER, "bits a second of all rounds before the pause", NULL, false},
+    {"capacity_bps", INTEGER,
+     "what TCP can carry over the network that it went over; 0 where unknown", NULL, false},
+    {"why", TEXT, "the reasons, in words", NULL, false},
+    {0},
+};
+static const struct field round_fields[] = {
+    {"migration", TEXT, "its name in the timeline", NULL, false},
+    {"round", INTEGER, "from 1", NULL, false},
+    {"final", FLAG, "sent after the pause", NULL, false},
+    {"began_ns", INTEGER, "when it began", NULL, false},
+    {"took_ns", INTEGER, "until the target had confirmed it", NULL, false},
+    {"pages", INTEGER, "pages sent", NULL, false},
+    {"zero_pages", INTEGER, "how many of those as a mark", NULL, false},
+    {"sent_bytes", INTEGER, "bytes sent, messages included", NULL, false},
+    {"dirtied_pages", INTEGER, "pages written meanwhile", NULL, false},
+    {"pause_if_stopped_ns", INTEGER, "what sending those would have taken", NULL, false},
+    {0},
+};
+static const struct field timeout_fields[] = {
+    {"migration", TEXT, "its name in the timeline", NULL, false},
+    {"step", TEXT, "the step", NULL, false},
+    {"count", INTEGER, "retransmission time-outs of TCP at its two nodes in that step", NULL,
+     false},
+    {"waited_ns", INTEGER, "how long those waited, together", NULL, false},
+    {0},
+};
+static const struct field expectation_fields[] = {
+    {"text", TEXT, "as the scenario has it", NULL, false},
+    {"verdict", VERDICT, "unknown: it speaks of something that did not happen", NULL, false},
+    {"actual", TEXT, "the value that was compared, for people", NULL, false},
+    {"decided_at_ns", INTEGER, "when `never`, `always` or `within` was decided before the end",
+     NULL, true},
+    {0},
+};
+static const struct field oracle_fields[] = {
+    {"name", TEXT, "see below", NULL, false},
+    {"verdict", VERDICT, "unknown: it had nothing to judge", NULL, false},
+    {"judged", INTEGER, "how often it judged", NULL, false},
+    {"at_ns", INTEGER, "of one that failed: the first violation", NULL, true},
+    {"what", TEXT, "of one that failed: what was wrong", NULL, true},
+    {0},
+};
+static const struct field repeat_fields[] = {
+    {"command", TEXT, "the command that repeats the run", NULL, false},
+    {0},
+};
+static const struct field document_fields[] = {
+    {"schema", INTEGER, "version of this document: 1", NULL, false},
+    {"orrery", TEXT, "version of the program", NULL, false},
+    {"scenario", TEXT, "the file, as it was given", NULL, false},
+    {"name", TEXT, "the scenario's name", NULL, false},
+    {"seed", INTEGER, "the seed of all chances", NULL, false},
+    {"verdict", VERDICT, "of the run", NULL, false},
+    {"failed_by", TEXT, "`oracle` or `expectation`; empty where nothing failed", NULL, false},
+    {"run_hash", TEXT, "16 hexadecimal digits: equal for equal runs", NULL, false},
+    {"simulated_ns", INTEGER, "simulated time at the end", NULL, false},
+    {"events", INTEGER, "events that ran", NULL, false},
+    {"ended", TEXT, "why the run ended", NULL, false},
+    {"happened", TEXTS, "what happened, to whom: the sentences of the report", NULL, false},
+    {"metrics", METRICS, "every property that has a value, sorted by name", NULL, false},
+    {"migrations", OBJECTS, "each migration that began", migration_fields, false},
+    {"rounds", OBJECTS, "rounds of pages of all migrations", round_fields, false},
+    {"timeouts", OBJECTS, "steps of migrations that met time-outs", timeout_fields, false},
+    {"expectations", OBJECTS, "in the scenario's order", expectation_fields, false},
+    {"oracles", OBJECTS, "what holds in every run", oracle_fields, false},
+    {"repeat", OBJECT, "how to see it again", repeat_fields, false},
+    {0},
+};
+
+/* ---- names of metrics ----------------------------------------------------------------------------------------------------------------- */
+
+const char *report_metric_suffix(const struct property_row *row)
+{
+    if (row->type == PROPERTY_INSTANT) {
+        return "_ns";
+    }
+    if (row->type != PROPERTY_QUANTITY) {
+        return "";
+    }
+    static const char *const suffixes[QUANTITY_KINDS] = {
+        [QUANTITY_TIME] = "_ns",    [QUANTITY_SIZE] = "_bytes",
+        [QUANTITY_RATE] = "_bps",   [QUANTITY_FREQUENCY] = "_per_hour",
+        [QUANTITY_SHARE] = "_ppb",  [QUANTITY_DRIFT] = "_ppb",
+        [QUANTITY_FACTOR] = "_ppb", [QUANTITY_COUNT] = "",
+    };
+    return suffixes[row->unit];
+}
+
+/* "VM", "live-migrate", ...: whose property it is. */
+static void print_classes(FILE *out, uint32_t classes)
+{
+    const char *comma = "";
+    if ((classes & PROPERTY_OF_ANY_ACTION) == PROPERTY_OF_ANY_ACTION) {
+        fputs("any item of the timeline", out);
+        return;
+    }
+    for (uint32_t kind = 1; kind < SCENARIO_ACTION; kind++) {
+        if ((classes & PROPERTY_CLASS(kind)) != 0) {
+            fprintf(out, "%s%s", comma, scenario_part_kind_name((enum scenario_part_kind)kind));
+            comma = ", ";
+        }
+    }
+    for (uint32_t kind = 1; kind < SCENARIO_ACTIONS; kind++) {
+        if ((classes & PROPERTY_OF(kind)) != 0) {
+            fprintf(out, "%s`%s`", comma, scenario_action_word((enum scenario_action_kind)kind));
+            comma = ", ";
+        }
+    }
+}
+
+static void print_metrics(FILE *out)
+{
+    fputs(
+        "## Metrics\n\n"
+        "A metric has the name that an expectation writes, `PART.PROPERTY`, and behind it the unit "
+        "of its value: `_ns`, `_bytes`,\n"
+        "`_bps` (bits a second), `_per_hour`, `_ppb`; counts and words have none. Values are "
+        "integers, or words. What has no value in a\n"
+        "run is not there. In jq: `.metrics[\"move.downtime_ns\"]`.\n\n"
+        "| of | metric | value | meaning |\n|---|---|---|---|\n",
+        out);
+    for (uint32_t i = 0; i < property_table_count; i++) {
+        const struct property_row *row = &property_table[i];
+        fputs("| ", out);
+        print_classes(out, row->classes);
+        fprintf(out, " | `NAME.%s%s` | ", row->name, report_metric_suffix(row));
+        if (row->type == PROPERTY_WORD) {
+            for (uint32_t word = 0; row->words[word] != NULL; word++) {
+                fprintf(out, "%s`%s`", word == 0 ? "" : " ", row->words[word]);
+            }
+        } else {
+            fputs(row->type == PROPERTY_NODE   ? "the name of a node"
+                  : row->type == PROPERTY_FLAG ? "0 or 1"
+                                               : "integer",
+                  out);
+        }
+        fprintf(out, " | %s |\n", row->meaning);
+    }
+}
+
+/* ---- docs/metrics.md -------------------------------------------------------------------------------------------------------------------- */
+
+static const char *const type_words[] = {
+    [TEXT] = "text",
+    [TEXT_OR_NULL] = "text or null",
+    [INTEGER] = "integer",
+    [FLAG] = "true or false",
+    [VERDICT] = "`pass` `fail` `unknown`",
+    [OUTCOME_LIMIT] = "`none` `guest` `link` `processor` `losses` `target`",
+    [TEXTS] = "list of texts",
+    [METRICS] = "see [Metrics](#metrics)",
+    [OBJECT] = "object",
+    [OBJECTS] = "list",
+};
+
+static void print_fields(FILE *out, const char *title, const struct field *fields)
+{
+    fprintf(out, "\n### %s\n\n| field | value | meaning |\n|---|---|---|\n", title);
+    for (; fields->name != NULL; fields++) {
+        fprintf(out, "| `%s` | %s | %s%s |\n", fields->name, type_words[fields->type],
+                fields->meaning, fields->may_miss ? " (where there is one)" : "");
+    }
+}
+
+static void print_limits(FILE *out)
+{
+    fputs("\n### Limits\n\n"
+          "`limit` names what was full while pages went, the first that applies:\n\n"
+          "| limit | when |\n|---|---|\n"
+          "| `target` | it refused |\n"
+          "| `guest` | the limit of rounds was reached, and the last round left at least three "
+          "quarters of the pages that it had sent written again |\n"
+          "| `link` | goodput was at least 90 % of what TCP can carry over the network, migrations "
+          "that shared the link added |\n"
+          "| `processor` | the software of one of the nodes worked at least 80 % of the time that "
+          "its migrations took |\n"
+          "| `losses` | TCP met time-outs |\n"
+          "| `none` | nothing was full, or it never came to pages |\n",
+          out);
+}
+
+static void print_oracles(FILE *out)
+{
+    fputs("\n### Oracles\n\n| name | what must hold |\n|---|---|\n", out);
+    for (uint32_t i = 0; i < ORACLES; i++) {
+        fprintf(out, "| `%s` | %s |\n", oracle_name((enum oracle)i),
+                oracle_meaning((enum oracle)i));
+    }
+}
+
+void report_docs_print(FILE *out)
+{
+    fputs("# Metrics and the JSON report\n\n"
+          "<!-- Printed by `orrery docs metrics` from the tables that the judge answers by; edit "
+          "those. -->\n\n"
+          "`orrery run FILE --json OUT` writes what the report says, and every metric, as one JSON "
+          "document. Its schema is\n"
+          "`docs/report.schema.json`.\n\n",
+          out);
+    print_metrics(out);
+    fputs("\n## The document\n", out);
+    print_fields(out, "The whole", document_fields);
+    for (const struct field *field = document_fields; field->name != NULL; field++) {
+        if (field->fields != NULL) {
+            print_fields(out, field->name, field->fields);
+        }
+    }
+    print_limits(out);
+    print_oracles(out);
+}
+
+/* ---- docs/report.schema.json ---------------------------------------------------------------------------------------------------------------- */
+
+static json_t *object_schema(const struct field *fields);
+
+static json_t *words_schema(const char *const *words, size_t count)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_array_append_new(array, json_string(words[i]));
+    }
+    return json_pack("{s:o}", "enum", array);
+}
+
+static json_t *field_schema(const struct field *field)
+{
+    static const char *const verdicts[] = {"pass", "fail", "unknown"};
+    static const char *const limits[] = {"none", "guest", "link", "processor", "losses", "target"};
+    switch (field->type) {
+    case TEXT:
+        return json_pack("{s:s}", "type", "string");
+    case TEXT_OR_NULL:
+        return json_pack("{s:[s,s]}", "type", "string", "null");
+    case INTEGER:
+        return json_pack("{s:s}", "type", "integer");
+    case FLAG:
+        return json_pack("{s:s}", "type", "boolean");
+    case VERDICT:
+        return words_schema(verdicts, 3);
+    case OUTCOME_LIMIT:
+        return words_schema(limits, 6);
+    case TEXTS:
+        return json_pack("{s:s,s:{s:s}}", "type", "array", "items", "type", "string");
+    case METRICS:
+        return json_pack("{s:s,s:{s:[s,s]}}", "type", "object", "additionalProperties", "type",
+                         "integer", "string");
+    case OBJECT:
+        return object_schema(field->fields);
+    case OBJECTS:
+        return json_pack("{s:s,s:o}", "type", "array", "items", object_schema(field->fields));
+    }
+    return NULL;
+}
+
+static json_t *object_schema(const struct field *fields)
+{
+    json_t *properties = json_object(), *required = json_array();
+    for (; fields->name != NULL; fields++) {
+        json_t *schema = field_schema(fields);
+        SIM_ASSERT(schema != NULL);
+        json_object_set_new(schema, "description", json_string(fields->meaning));
+        json_object_set_new(properties, fields->name, schema);
+        if (!fields->may_miss) {
+            json_array_append_new(required, json_string(fields->name));
+        }
+    }
+    return json_pack("{s:s,s:o,s:o,s:b}", "type", "object", "properties", properties, "required",
+                     required, "additionalProperties", false);
+}
+
+void report_schema_print(FILE *out)
+{
+    json_t *schema = json_object();
+    json_t *document = object_schema(document_fields);
+    json_object_set_new(schema, "$schema",
+                        json_string("https://json-schema.org/draft/2020-12/schema"));
+    json_object_set_new(schema, "title", json_string("The report of a run of orrery"));
+    json_object_update(schema, document);
+    json_decref(document);
+    json_t *properties = json_object_get(schema, "properties");
+    json_object_set_new(json_object_get(properties, "schema"), "const",
+                        json_integer(REPORT_SCHEMA));
+    json_object_set_new(json_object_get(properties, "run_hash"), "pattern",
+                        json_string("^[0-9a-f]{16}$"));
+    int error = json_dumpf(schema, out, JSON_INDENT(2));
+    SIM_ASSERT(error == 0 || ferror(out));
+    fputc('\n', out);
+    json_decref(schema);
+}

@@ -1,0 +1,411 @@
+/* Why a migration went as it did: the rule that ended its rounds, what the last rounds were good for, and what was full. */
+#include "cluster/migration_policy.h"
+#include "nic/frame.h"
+#include "nic/link.h"
+#include "sim/assert.h"
+#include "testbed/report_private.h"
+
+#include <string.h>
+
+#define LINK_FULL_PERCENT      90
+#define PROCESSOR_FULL_PERCENT 80
+/* A round that leaves three quarters of what it sent written again has reached what the guest writes meanwhile. */
+#define PLATEAU_PERCENT 75
+/* Rounds that together shortened the pause by less than a quarter were for nothing. */
+#define VAIN_PERCENT 25
+/* IPv4, TCP and the timestamps that every segment carries (RFC 7323 3.2, "Timestamps Option"). */
+#define SEGMENT_HEADER_BYTES 52
+
+const char *report_limit_word(enum report_limit limit)
+{
+    static const char *const words[REPORT_LIMITS] = {"none",      "guest",  "link",
+                                                     "processor", "losses", "target"};
+    return words[limit];
+}
+
+enum judge_step report_last_step(const struct judge_migration *m)
+{
+    enum judge_step last = JUDGE_WAITING;
+    for (uint32_t step = 0; step < JUDGE_DONE; step++) {
+        if (m->step_at[step] != SIM_NEVER) {
+            last = (enum judge_step)step;
+        }
+    }
+    return last;
+}
+
+/* What the explanation rests on. */
+struct facts {
+    const struct run_result *result;
+    uint32_t item;
+    const struct judge_migration *m;
+    const struct scenario_migrate *migrate;
+    uint32_t rounds; /* before the pause */
+    const struct judge_round *last;
+    uint64_t
+        sharers; /* migrations that sent over the same link at the same time, itself included */
+    uint64_t busy_percent;
+    uint32_t busy_node;
+    uint32_t timeouts;
+    sim_time end;
+};
+
+static bool is_rule(const struct judge_migration *m, enum migration_decision decision)
+{
+    return strcmp(m->rule, migration_decision_text(decision)) == 0;
+}
+
+/* ---- facts --------------------------------------------------------------------------------------------------------------------- */
+
+static sim_time end_of(const struct run_result *result, const struct judge_migration *m)
+{
+    return m->ended ? m->ended_at : result->simulated_ns;
+}
+
+static uint64_t capacity_of(const struct scenario_network *network)
+{
+    uint64_t payload = (uint64_t)network->mtu_bytes - SEGMENT_HEADER_BYTES;
+    uint64_t wire = (uint64_t)network->mtu_bytes + (network->framing == SCENARIO_PPP
+                                                        ? PPP_HEADER_BYTES
+                                                        : ETH_HEADER_BYTES + ETH_OVERHEAD_BYTES);
+    return (uint64_t)network->rate_bps / wire * payload +
+           (uint64_t)network->rate_bps % wire * payload / wire;
+}
+
+static uint64_t sharers_of(const struct facts *facts)
+{
+    const struct scenario *scenario = facts->result->scenario;
+    uint64_t sharers = 0;
+    for (uint32_t i = 0; i < scenario->item_count; i++) {
+        const struct scenario_item *item = &scenario->timeline[i];
+        if (item->kind != SCENARIO_MIGRATE) {
+            continue;
+        }
+        const struct judge_migration *other = judge_migration(facts->result->judge, i);
+        bool same_link = other->from_node == facts->m->from_node ||
+                         item->action.migrate.to == facts->migrate->to;
+        sharers += other->ordered && other->network == facts->m->network && same_link &&
+                   other->round_count > 0 && other->started < facts->end &&
+                   facts->m->started < end_of(facts->result, other);
+    }
+    return sharers > 0 ? sharers : 1;
+}
+
+/* The busier of the two nodes: its software's processor time over the time that its migrations took. */
+static void find_busy(struct facts *facts)
+{
+    const struct scenario *scenario = facts->result->scenario;
+    uint32_t nodes[2] = {facts->m->from_node, facts->migrate->to};
+    for (uint32_t n = 0; n < 2; n++) {
+        uint64_t working = 0;
+        if (nodes[n] == SIM_NONE) {
+            continue;
+        }
+        for (uint32_t i = 0; i < scenario->item_count; i++) {
+            const struct scenario_item *item = &scenario->timeline[i];
+            if (item->kind != SCENARIO_MIGRATE) {
+                continue;
+            }
+            const struct judge_migration *m = judge_migration(facts->result->judge, i);
+            if (m->ordered && (m->from_node == nodes[n] || item->action.migrate.to == nodes[n])) {
+                working += (uint64_t)(end_of(facts->result, m) - m->started);
+            }
+        }
+        uint64_t percent =
+            report_percent((uint64_t)judge_node_busy(facts->result->judge, nodes[n]), working);
+        if (percent > facts->busy_percent) {
+            facts->busy_percent = percent < 100 ? percent : 100;
+            facts->busy_node = nodes[n];
+        }
+    }
+}
+
+static void find_speed(const struct facts *facts, struct report_why *out)
+{
+    uint64_t bytes = 0;
+    sim_time took = 0;
+    for (uint32_t i = 0; i < facts->rounds; i++) {
+        bytes += facts->m->rounds[i].bytes;
+        took += facts->m->rounds[i].took;
+    }
+    out->goodput_bps = report_bps(bytes, took);
+    if (facts->m->network != SIM_NONE) {
+        out->capacity_bps = capacity_of(&facts->result->scenario->networks[facts->m->network]);
+    }
+}
+
+static struct facts gather(const struct run_result *result, uint32_t item)
+{
+    struct facts facts = {
+        .result = result,
+        .item = item,
+        .m = judge_migration(result->judge, item),
+        .migrate = &result->scenario->timeline[item].action.migrate,
+    };
+    facts.end = end_of(result, facts.m);
+    facts.rounds = facts.m->round_count - (facts.m->has_final ? 1 : 0);
+    facts.last = facts.rounds > 0 ? &facts.m->rounds[facts.rounds - 1] : NULL;
+    for (uint32_t step = 0; step < JUDGE_STEPS; step++) {
+        facts.timeouts += facts.m->timeouts[step];
+    }
+    facts.sharers = sharers_of(&facts);
+    find_busy(&facts);
+    return facts;
+}
+
+/* ---- what was full --------------------------------------------------------------------------------------------------------------- */
+
+static bool guest_keeps_up(const struct facts *facts)
+{
+    return facts->rounds >= 2 && is_rule(facts->m, MIGRATION_STOP_ROUNDS) &&
+           report_percent(facts->last->dirtied, facts->last->pages) >= PLATEAU_PERCENT;
+}
+
+static enum report_limit limit_of(const struct facts *facts, const struct report_why *why)
+{
+    if (strncmp(facts->m->how, "refused by the target", 21) == 0) {
+        return REPORT_LIMIT_TARGET;
+    }
+    if (facts->rounds == 0) {
+        return facts->timeouts > 0 ? REPORT_LIMIT_LOSSES : REPORT_LIMIT_NONE;
+    }
+    if (guest_keeps_up(facts)) {
+        return REPORT_LIMIT_GUEST;
+    }
+    if (why->capacity_bps > 0 &&
+        report_percent(why->goodput_bps * facts->sharers, why->capacity_bps) >= LINK_FULL_PERCENT) {
+        return REPORT_LIMIT_LINK;
+    }
+    if (facts->busy_percent >= PROCESSOR_FULL_PERCENT) {
+        return REPORT_LIMIT_PROCESSOR;
+    }
+    return facts->timeouts > 0 ? REPORT_LIMIT_LOSSES : REPORT_LIMIT_NONE;
+}
+
+/* ---- sentences --------------------------------------------------------------------------------------------------------------------- */
+
+static void add_rule(const struct facts *facts, struct report_text *text)
+{
+    char figure[REPORT_FIGURE_BYTES], rounds[REPORT_FIGURE_BYTES];
+    const struct judge_migration *m = facts->m;
+    report_plural(facts->rounds, "round", "rounds", rounds);
+    if (m->rule[0] == 0) {
+        return;
+    }
+    if (is_rule(m, MIGRATION_STOP_ROUNDS)) {
+        report_add(text, "stopped at the limit of %s. ", rounds);
+    } else if (is_rule(m, MIGRATION_STOP_THRESHOLD)) {
+        report_add(text, "the pause predicted after %s fell below the threshold of %s. ", rounds,
+                   report_time(facts->migrate->threshold_ns, figure));
+    } else if (is_rule(m, MIGRATION_STOP_CLEAN)) {
+        report_add(text, "after %s nothing was left to send. ", rounds);
+    } else {
+        report_add(text, "%s, after %s. ", m->rule, rounds);
+    }
+}
+
+/* From which round on they were for nothing: the first after which the pause was hardly longer than after the last; one more than there
+ * are where the last still helped. */
+static uint32_t first_vain_round(const struct facts *facts)
+{
+    sim_time final = facts->last->pause_if_stopped;
+    for (uint32_t i = 0; i + 1 < facts->rounds; i++) {
+        sim_time before = facts->m->rounds[i].pause_if_stopped;
+        if (before > 0 && (before - final) <= before / 100 * VAIN_PERCENT) {
+            return i + 2;
+        }
+    }
+    return facts->rounds + 1;
+}
+
+static void add_vain_rounds(const struct facts *facts, struct report_text *text)
+{
+    char size[REPORT_FIGURE_BYTES], time[REPORT_FIGURE_BYTES], more[REPORT_FIGURE_BYTES];
+    uint64_t bytes = 0;
+    if (facts->rounds < 2 || !is_rule(facts->m, MIGRATION_STOP_ROUNDS)) {
+        return;
+    }
+    uint32_t first = first_vain_round(facts);
+    if (first > facts->rounds) {
+        report_add(text, "Round %u still shortened the pause from %s to %s. ", facts->rounds,
+                   report_time(facts->m->rounds[facts->rounds - 2].pause_if_stopped, time),
+                   report_time(facts->last->pause_if_stopped, more));
+        return;
+    }
+    for (uint32_t i = first - 1; i < facts->rounds; i++) {
+        bytes += facts->m->rounds[i].bytes;
+    }
+    if (first == facts->rounds) {
+        report_add(text, "Round %u", first);
+    } else {
+        report_add(text, "Rounds %u-%u", first, facts->rounds);
+    }
+    sim_time saved = facts->m->rounds[first - 2].pause_if_stopped - facts->last->pause_if_stopped;
+    if (saved > 0) {
+        report_add(text, " sent %s and saved %s. ", report_size(bytes, size),
+                   report_time(saved, time));
+    } else {
+        report_add(text, " sent %s and saved nothing. ", report_size(bytes, size));
+    }
+}
+
+static void add_speed(const struct facts *facts, const struct report_why *why, const char *pages,
+                      struct report_text *text)
+{
+    char goodput[REPORT_FIGURE_BYTES], rate[REPORT_FIGURE_BYTES];
+    report_add(text, "%s went at %s", pages, report_rate(why->goodput_bps, goodput));
+    if (why->capacity_bps > 0) {
+        const struct scenario_network *network =
+            &facts->result->scenario->networks[facts->m->network];
+        uint64_t percent = report_percent(why->goodput_bps, why->capacity_bps);
+        report_add(text, ", %llu%% of what TCP can carry over the %s of %s",
+                   (unsigned long long)(percent < 100 ? percent : 100),
+                   report_rate((uint64_t)network->rate_bps, rate), network->name);
+    }
+    if (facts->sharers > 1) {
+        report_add(text, ", shared by %llu migrations", (unsigned long long)facts->sharers);
+    }
+}
+
+static void add_limit(const struct facts *facts, const struct report_why *why,
+                      struct report_text *text)
+{
+    char figure[REPORT_FIGURE_BYTES];
+    bool link_full =
+        why->capacity_bps > 0 &&
+        report_percent(why->goodput_bps * facts->sharers, why->capacity_bps) >= LINK_FULL_PERCENT;
+    switch (why->limit) {
+    case REPORT_LIMIT_GUEST:
+        report_add(text, "The guest rewrites about %s as fast as %s. ",
+                   report_size(facts->last->dirtied * PAGE_BYTES, figure),
+                   link_full ? "the link carries it" : "it is sent");
+        add_speed(facts, why, "Pages", text);
+        report_add(text, ". ");
+        break;
+    case REPORT_LIMIT_LINK:
+        report_add(text, "The link was the limit: ");
+        add_speed(facts, why, "pages", text);
+        report_add(text, ". ");
+        break;
+    case REPORT_LIMIT_PROCESSOR:
+        report_add(text,
+                   "The processor was the limit: the software of %s worked %llu%% of the "
+                   "time, and ",
+                   facts->result->scenario->nodes[facts->busy_node].name,
+                   (unsigned long long)facts->busy_percent);
+        add_speed(facts, why, "pages", text);
+        report_add(text, ". ");
+        break;
+    case REPORT_LIMIT_LOSSES:
+        if (facts->rounds > 0) {
+            report_add(text, "Losses were the limit: ");
+            add_speed(facts, why, "pages", text);
+            report_add(text, ". ");
+        }
+        break;
+    case REPORT_LIMIT_NONE:
+        if (facts->rounds > 0) {
+            report_add(text, "Neither link nor processor was full: ");
+            add_speed(facts, why, "pages", text);
+            report_add(text, ". ");
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+/* What the pause was said to be, where it became something else. */
+static void add_surprise(const struct facts *facts, struct report_text *text)
+{
+    char said[REPORT_FIGURE_BYTES], took[REPORT_FIGURE_BYTES];
+    if (!facts->m->has_final || facts->rounds == 0) {
+        return;
+    }
+    const struct judge_round *final = &facts->m->rounds[facts->m->round_count - 1];
+    sim_time predicted = facts->last->pause_if_stopped;
+    if (final->took > predicted + predicted / 2 + 20 * SIM_MS) {
+        report_add(text, "The last pages were predicted to take %s and took %s. ",
+                   report_time(predicted, said), report_time(final->took, took));
+    }
+}
+
+static void add_timeouts(const struct facts *facts, struct report_text *text)
+{
+    char time[REPORT_FIGURE_BYTES];
+    const struct judge_migration *m = facts->m;
+    for (uint32_t step = 0; step < JUDGE_STEPS; step++) {
+        if (m->timeouts[step] == 0) {
+            continue;
+        }
+        bool pause = step >= JUDGE_STOP_COPY && m->paused_known && m->running_known &&
+                     m->waited[step] <= m->resumed_at - m->paused_at;
+        report_add(text, "TCP timed out %u %s in %s: %s of %s. ", m->timeouts[step],
+                   m->timeouts[step] == 1 ? "time" : "times",
+                   judge_step_word((enum judge_step)step), report_time(m->waited[step], time),
+                   pause ? "the pause" : "waiting");
+    }
+}
+
+static bool concerns(const struct facts *facts, const struct scenario_fault *fault)
+{
+    const struct scenario *scenario = facts->result->scenario;
+    struct scenario_part part = fault->target == SCENARIO_FAULT_LINK
+                                    ? scenario->links[fault->link.index].machine
+                                    : fault->machine;
+    return (part.kind == SCENARIO_NODE &&
+            (part.index == facts->m->from_node || part.index == facts->migrate->to)) ||
+           (part.kind == SCENARIO_VM && part.index == facts->migrate->vm);
+}
+
+/* Faults that acted on its nodes and links while it was under way, and the step that they met it in. */
+static void add_faults(const struct facts *facts, struct report_text *text)
+{
+    const struct scenario *scenario = facts->result->scenario;
+    for (uint32_t i = 0; i < scenario->item_count; i++) {
+        const struct scenario_item *item = &scenario->timeline[i];
+        const char *how = NULL;
+        sim_time began = judge_action_start(facts->result->judge, i);
+        if (item->kind != SCENARIO_FAULT || began == SIM_NEVER || began > facts->end ||
+            judge_action_end(facts->result->judge, i, &how) < facts->m->started ||
+            !concerns(facts, &item->action.fault)) {
+            continue;
+        }
+        uint32_t met = JUDGE_WAITING;
+        for (uint32_t step = 0; step < JUDGE_DONE; step++) {
+            if (facts->m->step_at[step] != SIM_NEVER && facts->m->step_at[step] <= began) {
+                met = step;
+            }
+        }
+        report_add(text, "%s began ", item->name);
+        if (began < facts->m->started) {
+            report_add(text, "before it: ");
+        } else {
+            report_add(text, "in %s: ", judge_step_word((enum judge_step)met));
+        }
+        report_add_fault(text, scenario, i);
+        report_add(text, ". ");
+    }
+}
+
+void report_explain(const struct run_result *result, uint32_t item, struct report_why *out)
+{
+    struct facts facts = gather(result, item);
+    *out = (struct report_why){0};
+    find_speed(&facts, out);
+    out->limit = limit_of(&facts, out);
+    if (facts.m->ended && !facts.m->completed) {
+        report_add(&out->text, "%s%s. ",
+                   out->limit == REPORT_LIMIT_TARGET ? "the target was the limit: " : "",
+                   facts.m->how);
+    }
+    add_rule(&facts, &out->text);
+    add_vain_rounds(&facts, &out->text);
+    add_limit(&facts, out, &out->text);
+    add_surprise(&facts, &out->text);
+    add_timeouts(&facts, &out->text);
+    add_faults(&facts, &out->text);
+    while (out->text.length > 0 && out->text.bytes[out->text.length - 1] == ' ') {
+        out->text.bytes[--out->text.length] = 0;
+    }
+}
