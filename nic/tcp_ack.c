@@ -57,6 +57,7 @@ static uint32_t send_hole(struct tcp_connection *c)
     uint32_t used =
         tcp_retransmit(c, c->snd_una, tcp_ranges_gap(&c->sacked, c->snd_una, c->snd_max));
     c->hole_rxt = c->snd_max;
+    c->prr_out += used;
     tcp_rearm(c);
     return used;
 }
@@ -79,6 +80,9 @@ static void enter_fast_recovery(struct tcp_connection *c)
     c->cwnd = c->ssthresh + (c->sack ? 0 : TCP_DUP_THRESH * c->mss);
     c->rescue_rxt = 0;
     c->resent = 0;
+    c->prr_flight = c->snd_max - c->snd_una;
+    c->prr_delivered = 0;
+    c->prr_out = 0;
     record_recovery(c);
     c->high_rxt = c->snd_una + send_hole(c);
 }
@@ -92,10 +96,30 @@ static void maybe_send_hole_again(struct tcp_connection *c)
         c->high_rxt > c->snd_una) {
         c->resent++;
         tcp_congestion_loss(c);
-        c->cwnd = c->ssthresh;
         record_recovery(c);
         send_hole(c);
     }
+}
+
+/* Proportional rate reduction (RFC 6937): how much may go for what has arrived, so that recovery neither pauses nor bursts, and
+ * ends with cwnd at ssthresh. `safe`: SND.UNA moved, and no further loss came to light (RFC 9937, SafeACK). */
+static void reduce_rate(struct tcp_connection *c, uint64_t delivered, bool safe)
+{
+    uint64_t pipe = tcp_sack_pipe(c);
+    uint64_t allowed;
+    SIM_ASSERT(c->prr_flight > 0);
+    c->prr_delivered += delivered;
+    if (pipe > c->ssthresh) {
+        allowed = (c->prr_delivered * c->ssthresh + c->prr_flight - 1) / c->prr_flight;
+        allowed = allowed > c->prr_out ? allowed - c->prr_out : 0;
+    } else {
+        allowed = c->prr_delivered > c->prr_out ? c->prr_delivered - c->prr_out : 0;
+        if (safe) {
+            allowed = (allowed > delivered ? allowed : delivered) + c->mss;
+        }
+        allowed = allowed < c->ssthresh - pipe ? allowed : c->ssthresh - pipe;
+    }
+    c->cwnd = pipe + allowed > c->mss ? (uint32_t)(pipe + allowed) : c->mss;
 }
 
 static void leave_recovery(struct tcp_connection *c)
@@ -210,6 +234,9 @@ void tcp_receive_ack(struct tcp_connection *c, const struct frame *frame, uint64
     if (ack < c->snd_una) {
         return;
     }
+    uint64_t una = c->snd_una;
+    uint64_t sacked = c->sacked.bytes;
+    uint64_t lost_edge = c->recovery == TCP_RECOVERY_FAST ? tcp_sack_lost_edge(c) : 0;
     bool same_window = (uint32_t)h->window << c->snd_scale == c->snd_wnd;
     bool news = c->sack && h->sack_count > 0 && tcp_sack_update(c, h);
     if (sequence >= c->snd_wl1) {
@@ -225,8 +252,12 @@ void tcp_receive_ack(struct tcp_connection *c, const struct frame *frame, uint64
         }
     }
     maybe_enter_recovery(c);
-    if (news && c->recovery == TCP_RECOVERY_FAST) {
-        maybe_send_hole_again(c);
+    if (c->recovery == TCP_RECOVERY_FAST && c->sack) {
+        if (news) {
+            maybe_send_hole_again(c);
+        }
+        uint64_t delivered = c->snd_una - una + c->sacked.bytes - sacked;
+        reduce_rate(c, delivered, c->snd_una > una && tcp_sack_lost_edge(c) <= lost_edge);
     }
     recovery_bit(c);
 }

@@ -256,6 +256,8 @@ static uint32_t reduced(struct tcp_connection *c)
         q->epoch = SIM_NEVER;
     }
     c->cwnd_acked = 0;
+    /* In whole segments, as Linux counts: a fraction could not be sent and would only slow the growth. */
+    target -= target % c->mss;
     return target > least ? target : least;
 }
 

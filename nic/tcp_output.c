@@ -320,6 +320,7 @@ static void output_sack(struct tcp_connection *c)
                 output_new(c, before + (c->cwnd - pipe));
                 if (c->snd_nxt > before) {
                     pipe += c->snd_nxt - before;
+                    c->prr_out += c->snd_nxt - before;
                     continue;
                 }
             }
@@ -334,6 +335,7 @@ static void output_sack(struct tcp_connection *c)
             c->high_rxt = next.sequence + used;
         }
         pipe += used;
+        c->prr_out += used;
     }
 }
 

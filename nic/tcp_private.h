@@ -182,6 +182,7 @@ struct tcp_connection {
     uint64_t high_rxt, rescue_rxt;
     uint64_t hole_rxt; /* SND.MAX when the hole at SND.UNA was last sent, or became the first */
     uint32_t resent;   /* holes that were sent again in this recovery */
+    uint64_t prr_flight, prr_delivered, prr_out; /* RFC 6937: RecoverFS and what came of it */
     uint64_t retransmit_sequence;
     struct rope_cursor retransmit_cursor;
     uint32_t duplicate_acks;

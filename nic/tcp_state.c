@@ -191,6 +191,9 @@ static void io_sender(struct state_io *io, struct tcp_connection *c)
     io_u64(io, &c->rescue_rxt);
     io_u64(io, &c->hole_rxt);
     io_u32(io, &c->resent);
+    io_u64(io, &c->prr_flight);
+    io_u64(io, &c->prr_delivered);
+    io_u64(io, &c->prr_out);
     io_u32(io, &c->duplicate_acks);
     io_duration(io, &c->srtt);
     io_duration(io, &c->rttvar);

@@ -52,7 +52,7 @@ static const struct script sack[] = {
      "3000 < A 1 ack 1 sack 1001-2001; 3000 > A 10001+1000 ack 1; "
      "3001 < A 1 ack 1 sack 1001-3001; 3001 > A 11001+1000 ack 1; 3001 recoveries 0; "
      "3002 < A 1 ack 1 sack 1001-4001; 3002 > A 1+1000 ack 1; 3002 recoveries 1; "
-     "3002 cwnd 5000; 3003 < A 1 ack 1 sack 1001-7001; "
+     "3002 cwnd 9000; 3003 < A 1 ack 1 sack 1001-7001; "
      "3004 < A 1 ack 1 sack 1001-9001; 3004 > A 12001+1000 ack 1; "
      "4000 < A 1 ack 12001; 4000 > A 13001+1000 ack 1; "
      "4000 > A 14001+1000 ack 1; 4000 > A 15001+1000 ack 1; "
@@ -80,7 +80,7 @@ static const struct script sack[] = {
                         "3001 > A 13001+1000 ack 1; 4000 < A 1 ack 1 sack 1001-11001; "
                         "4000 > A 14001+1000 ack 1; 4001 < A 1 ack 1 sack 1001-12001; "
                         "4001 > A 15001+1000 ack 1; 4002 < A 1 ack 1 sack 1001-13001; "
-                        "4002 > A 1+1000 ack 1; 4002 cwnd 2500; 4003 < A 1 ack 1 sack 1001-14001; "
+                        "4002 > A 1+1000 ack 1; 4002 cwnd 4000; 4003 < A 1 ack 1 sack 1001-14001; "
                         "4004 recoveries 2"},
     {.name = "plain duplicate ACKs say nothing to SACK",
      .text = ACTIVE TEN "3000 < A 1 ack 1; 3001 < A 1 ack 1; 3002 < A 1 ack 1; 3003 < A 1 ack 1; "

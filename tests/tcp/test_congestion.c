@@ -1,0 +1,134 @@
+/* Goodput over 1 Gbit/s with a drop-tail queue of 1.25 MB, against what Linux reaches there, and the time of a long transfer. */
+#include "tcp_world.h"
+
+#include <criterion/criterion.h>
+
+struct bulk {
+    struct world *world;
+    struct tcp_connection *connection;
+    uint64_t bytes;
+    uint64_t sent, received;
+    sim_time done;
+};
+
+static void push(struct bulk *bulk, struct tcp_connection *connection)
+{
+    while (bulk->sent < bulk->bytes && tcp_send_space(connection) >= PAGE_BYTES) {
+        struct page page = page_pattern(PAGE_RANDOM, 1 + bulk->sent / PAGE_BYTES);
+        uint64_t left = bulk->bytes - bulk->sent;
+        uint32_t length = left < PAGE_BYTES ? (uint32_t)left : PAGE_BYTES;
+        tcp_send(connection, (struct slice){page, 0, length});
+        bulk->sent += length;
+    }
+}
+
+static void bulk_push(void *context, struct tcp_connection *connection)
+{
+    push(context, connection);
+}
+
+static void bulk_read(void *context, struct tcp_connection *connection)
+{
+    struct bulk *bulk = context;
+    while (tcp_readable(connection) > 0) {
+        bulk->received += tcp_take(connection, UINT32_MAX).length;
+    }
+    if (bulk->received == bulk->bytes && bulk->done == 0) {
+        bulk->done = sim_now(bulk->world->sim);
+    }
+}
+
+static const struct tcp_user sender = {.connected = bulk_push, .writable = bulk_push};
+static const struct tcp_user receiver = {.readable = bulk_read};
+
+static struct tcp_accept_result bulk_accept(void *context, struct tcp_connection *connection)
+{
+    (void)connection;
+    return (struct tcp_accept_result){&receiver, context};
+}
+
+static void bulk_start(struct bulk *bulk, struct world *world, uint64_t bytes, int congestion)
+{
+    *bulk = (struct bulk){.world = world, .bytes = bytes};
+    world->options.congestion = congestion;
+    cr_assert_eq(tcp_listen(world->tcp[1], 80, 1, &world->options, bulk_accept, bulk), IP_OK);
+    cr_assert_eq(tcp_connect(world->tcp[0], world_address(1), 80, &world->options, &sender, bulk,
+                             &bulk->connection),
+                 IP_OK);
+}
+
+struct goodput {
+    const char *name;
+    enum tcp_congestion congestion;
+    sim_time delay_ns;
+    uint64_t loss_per_billion;
+    uint64_t runs; /* of as many seeds; their mean counts */
+    sim_time run_ns;
+    uint64_t least_kbps, most_kbps;
+};
+
+static const struct goodput goodputs[] = {
+    {"Reno, 10 ms", TCP_RENO, 5 * SIM_MS, 0, 1, 3 * SIM_S, 870000, 949000},
+    {"Reno, 10 ms, 0.1 %", TCP_RENO, 5 * SIM_MS, 1000000, 3, 60 * SIM_S, 40000, 56000},
+    {"Reno, 10 ms, 1 %", TCP_RENO, 5 * SIM_MS, 10000000, 8, 60 * SIM_S, 13000, 15000},
+    {"CUBIC, 10 ms", TCP_CUBIC, 5 * SIM_MS, 0, 1, 3 * SIM_S, 733000, 949000},
+    {"CUBIC, 10 ms, 0.1 %", TCP_CUBIC, 5 * SIM_MS, 1000000, 3, 60 * SIM_S, 46000, 63000},
+    {"CUBIC, 10 ms, 1 %", TCP_CUBIC, 5 * SIM_MS, 10000000, 8, 60 * SIM_S, 12000, 14000},
+    {"Reno, LAN", TCP_RENO, 50 * SIM_US, 0, 1, 2 * SIM_S, 900000, 949000},
+    {"CUBIC, LAN", TCP_CUBIC, 50 * SIM_US, 0, 1, 2 * SIM_S, 900000, 949000},
+};
+
+static uint64_t goodput_kbps(const struct goodput *g, uint64_t seed)
+{
+    struct world *world = world_new(
+        &(struct world_options){.seed = seed, .delay_ns = g->delay_ns, .queue_bytes = 1250000});
+    link_set_loss(world->link[0], (struct link_fault_loss){.per_billion = g->loss_per_billion});
+    struct bulk bulk;
+    bulk_start(&bulk, world, UINT64_MAX, (int)g->congestion);
+    world_run(world, g->run_ns);
+    cr_assert_eq(world->timeouts, 0, "%s: %lu time-outs", g->name, (unsigned long)world->timeouts);
+    world_free(world);
+    return bulk.received * 8 * 1000 / (uint64_t)(g->run_ns / SIM_US);
+}
+
+Test(congestion, goodput_as_linux)
+{
+    for (size_t i = 0; i < sizeof goodputs / sizeof goodputs[0]; i++) {
+        const struct goodput *g = &goodputs[i];
+        uint64_t kbps = 0;
+        for (uint64_t seed = 1; seed <= g->runs; seed++) {
+            kbps += goodput_kbps(g, seed) / g->runs;
+        }
+        cr_log_info("%s: %lu kbit/s", g->name, (unsigned long)kbps);
+        cr_assert(kbps >= g->least_kbps && kbps <= g->most_kbps, "%s: %lu kbit/s", g->name,
+                  (unsigned long)kbps);
+    }
+}
+
+/* 1,538 bytes on the wire for each 1,448 of payload, and the link is never idle. */
+Test(congestion, a_clean_cable_is_filled)
+{
+    static const struct {
+        enum tcp_congestion congestion;
+        sim_time delay_ns;
+    } cables[] = {{TCP_CUBIC, 5 * SIM_US}, {TCP_RENO, 50 * SIM_US}};
+    const uint64_t bytes = UINT64_C(64) << 20;
+    for (size_t i = 0; i < sizeof cables / sizeof cables[0]; i++) {
+        struct world *world =
+            world_new(&(struct world_options){.seed = 1, .delay_ns = cables[i].delay_ns});
+        struct bulk bulk;
+        bulk_start(&bulk, world, bytes, (int)cables[i].congestion);
+        world_run(world, 2 * SIM_S);
+        cr_assert_eq(bulk.received, bytes);
+        sim_time wire_ns = (sim_time)((bytes + 1447) / 1448 * 1538 * 8);
+        cr_assert_geq(bulk.done, wire_ns);
+        cr_assert_leq(bulk.done, wire_ns + wire_ns / 1000, "%ld ns, %ld on the wire",
+                      (long)bulk.done, (long)wire_ns);
+        struct link_statistics acks = link_statistics(world->link[1]);
+        uint64_t segments = (bytes + 1447) / 1448;
+        cr_assert_lt(acks.frames_sent, segments / 2 + 100, "delayed ACKs: %lu",
+                     (unsigned long)acks.frames_sent);
+        cr_assert_eq(world->timeouts + world->recoveries, 0);
+        world_free(world);
+    }
+}
