@@ -15,6 +15,8 @@ struct command {
 static const struct command commands[] = {
     {"run", cmd_run, "run a scenario and report what happened"},
     {"check", cmd_check, "check a scenario without running it"},
+    {"diff", cmd_diff, "show where two runs part"},
+    {"bench", cmd_bench, "measure Orrery's speed and memory"},
     {"docs", cmd_docs, NULL},
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

@@ -1,5 +1,7 @@
 #include "nic/link.h"
 
+#include "nic/frame_bytes.h"
+
 #include <stdlib.h>
 
 /* Work is counted in bits times 1e9, so that work / rate is nanoseconds. */
@@ -240,6 +242,15 @@ static bool link_suffer(struct link *link, struct frame *frame)
     return lost;
 }
 
+/* As it arrived, whatever becomes of it; only where a recording asked for frames. */
+static __attribute__((noinline, cold)) void link_write_frame(const struct link *link, uint64_t id,
+                                                             const struct frame *frame)
+{
+    uint8_t bytes[FRAME_BYTES_MAX];
+    uint32_t length = frame_bytes(link->net, frame, bytes);
+    recorder_write_frame(link->net->recorder, id, link->origin, bytes, length);
+}
+
 static void link_arrival(void *context)
 {
     struct link *link = context;
@@ -260,6 +271,9 @@ static void link_arrival(void *context)
     struct run_hash *hash = recorder_frame(net->recorder, &id);
     run_hash_fold(hash, link->path_hash ^ (uint64_t)frame->arrival,
                   frame->digest ^ frame->wire_bytes);
+    if (SIM_UNLIKELY(recorder_wants_frame(net->recorder, id))) {
+        link_write_frame(link, id, frame);
+    }
 
     if (SIM_UNLIKELY(link->faulty) && link_suffer(link, frame)) {
         return;

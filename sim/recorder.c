@@ -40,6 +40,10 @@ struct recorder {
     uint32_t all_count;
     uint64_t *checkpoints;
     uint32_t checkpoint_count;
+    uint64_t *trail; /* of the caller; NULL: none */
+    uint64_t trail_first;
+    uint32_t trail_capacity;
+    uint32_t trail_count;
     sim_time last_time;
     char text[RECORD_TEXT_MAX + 1]; /* a text that had to be cut */
 };
@@ -88,11 +92,21 @@ void recorder_close(struct recorder *recorder)
     free(recorder);
 }
 
+/* The number of ids at which the hash is looked at next: for a checkpoint, or for the trail. */
+static uint64_t recorder_next_look(const struct recorder *recorder)
+{
+    uint64_t checkpoint = ((uint64_t)recorder->checkpoint_count + 1) * RECORDER_CHECKPOINT;
+    uint64_t trail = recorder->trail_count < recorder->trail_capacity
+                         ? recorder->trail_first + recorder->trail_count
+                         : UINT64_MAX;
+    return trail < checkpoint ? trail : checkpoint;
+}
+
 void recorder_check(const struct recorder *recorder)
 {
     const struct recorder_state *state = &recorder->state;
-    SIM_ASSERT(state->next_checkpoint ==
-               ((uint64_t)recorder->checkpoint_count + 1) * RECORDER_CHECKPOINT);
+    SIM_ASSERT(state->next_checkpoint == recorder_next_look(recorder));
+    SIM_ASSERT(recorder->trail_count <= recorder->trail_capacity);
     SIM_ASSERT(state->ids <= state->next_checkpoint);
     SIM_ASSERT(state->field_counts == recorder->field_counts);
     SIM_ASSERT(recorder->last_time <= sim_now(recorder->sim));
@@ -421,24 +435,55 @@ void recorder_write_frame(struct recorder *recorder, uint64_t id, uint32_t link,
 
 /* ---- the hash ------------------------------------------------------------------------------------------------------- */
 
-RECORDER_COLD void recorder_checkpoint(struct recorder *recorder)
+static void recorder_keep_checkpoint(struct recorder *recorder, uint64_t value)
 {
-    SIM_ASSERT(recorder->state.ids == recorder->state.next_checkpoint);
     uint32_t count = recorder->checkpoint_count;
     /* The capacity is the least power of two that holds the count. */
     if ((count & (count - 1)) == 0) {
         size_t capacity = count == 0 ? 1 : (size_t)count * 2;
         recorder->checkpoints = recorder_grow(recorder->checkpoints, capacity, sizeof(uint64_t));
     }
-    struct run_hash hash = recorder_hash(recorder);
-    recorder->checkpoints[count] = run_hash_value(&hash);
+    recorder->checkpoints[count] = value;
     recorder->checkpoint_count++;
     if (recorder->writer != NULL) {
-        recording_writer_checkpoint(recorder->writer, recorder->state.ids,
-                                    recorder->checkpoints[count]);
+        recording_writer_checkpoint(recorder->writer, recorder->state.ids, value);
     }
-    recorder->state.next_checkpoint += RECORDER_CHECKPOINT;
+}
+
+RECORDER_COLD void recorder_checkpoint(struct recorder *recorder)
+{
+    uint64_t ids = recorder->state.ids;
+    SIM_ASSERT(ids == recorder->state.next_checkpoint);
+    struct run_hash hash = recorder_hash(recorder);
+    uint64_t value = run_hash_value(&hash);
+    if (recorder->trail_count < recorder->trail_capacity &&
+        ids == recorder->trail_first + recorder->trail_count) {
+        recorder->trail[recorder->trail_count++] = value;
+    }
+    if (ids % RECORDER_CHECKPOINT == 0) {
+        recorder_keep_checkpoint(recorder, value);
+    }
+    recorder->state.next_checkpoint = recorder_next_look(recorder);
     recorder_check(recorder);
+}
+
+void recorder_trail(struct recorder *recorder, uint64_t first, uint64_t *hashes, uint32_t capacity)
+{
+    recorder_settle(recorder);
+    SIM_ASSERT(recorder->trail == NULL);
+    SIM_ASSERT(hashes != NULL);
+    SIM_ASSERT(first > recorder->state.ids);
+    recorder->trail = hashes;
+    recorder->trail_first = first;
+    recorder->trail_capacity = capacity;
+    recorder->state.next_checkpoint = recorder_next_look(recorder);
+    recorder_check(recorder);
+}
+
+uint32_t recorder_trail_count(struct recorder *recorder)
+{
+    recorder_settle(recorder);
+    return recorder->trail_count;
 }
 
 uint64_t recorder_records(const struct recorder *recorder)

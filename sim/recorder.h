@@ -83,7 +83,7 @@ uint64_t recorder_record(struct recorder *recorder, uint32_t kind, uint32_t orig
 struct recorder_state {
     struct run_hash hash;
     uint64_t ids;
-    uint64_t next_checkpoint;
+    uint64_t next_checkpoint; /* the hash is kept when so many ids are given */
     uint64_t
         frames_first; /* frames with these ids are written as bytes; first > last where none are */
     uint64_t frames_last;
@@ -136,6 +136,12 @@ struct run_hash recorder_hash(const struct recorder *recorder);
 const uint64_t *recorder_checkpoints(struct recorder *recorder, uint32_t *count);
 /* A stable number for a name (path, kind): what is folded in place of an index. Pure. */
 uint64_t recorder_name_hash(const char *name);
+/* Keeps the hash after every single id from `first` on as well, `capacity` of them at most: hashes[i] is the value of
+ * recorder_hash when first + i ids were given and folded. So two runs that part between two checkpoints are compared to the
+ * very id, without writing anything out. `hashes` is the caller's and outlives the recorder. Before that id is given; once. */
+void recorder_trail(struct recorder *recorder, uint64_t first, uint64_t *hashes, uint32_t capacity);
+/* How many of them are there; as recorder_checkpoints, not within a frame. */
+uint32_t recorder_trail_count(struct recorder *recorder);
 struct sim *recorder_sim(const struct recorder *recorder);
 
 #endif

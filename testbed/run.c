@@ -270,6 +270,10 @@ struct run *run_new(const struct run_options *options, char *why, size_t why_cap
         return NULL;
     }
     run->world = world_new(options->scenario, &(struct world_inputs){.traces = run->traces});
+    if (options->trail != NULL) {
+        recorder_trail(run->world->recorder, options->trail_first, options->trail,
+                       options->trail_capacity);
+    }
     run->judge = judge_new(options->scenario, run->world->recorder, run->world->sim,
                            run->world->control_origin);
     run->oracles = oracles_new(options->scenario, run->world->recorder);
@@ -292,6 +296,11 @@ sim_time run_now(const struct run *run)
 uint64_t run_events(const struct run *run)
 {
     return sim_events_run(run->world->sim);
+}
+
+uint64_t run_records(const struct run *run)
+{
+    return recorder_records(run->world->recorder);
 }
 
 sim_time run_end_at_most(const struct run *run)
@@ -382,6 +391,11 @@ const struct judge *run_judge(const struct run *run)
 const uint64_t *run_checkpoints(struct run *run, uint32_t *count)
 {
     return recorder_checkpoints(run->world->recorder, count);
+}
+
+uint32_t run_trail_count(struct run *run)
+{
+    return recorder_trail_count(run->world->recorder);
 }
 
 void run_free(struct run *run)

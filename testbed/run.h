@@ -24,6 +24,9 @@ struct run_options {
     const char *record_pages; /* a VM, "all", or NULL */
     bool record_frames;
     uint64_t record_first, record_last; /* only these ids; 0, 0: all */
+    uint64_t trail_first; /* the first id whose hash is kept in `trail`: recorder_trail */
+    uint64_t *trail;      /* NULL: none; borrowed */
+    uint32_t trail_capacity;
     struct pcap_options pcap;           /* directory NULL: no captures */
     sim_time until;                     /* SIM_NEVER: as the scenario says */
     const char *until_text;             /* as it was given, or "" */
@@ -41,6 +44,8 @@ enum run_state run_go(struct run *run, sim_time until);
 /* The same for at most about `events` events: for progress lines. */
 sim_time run_now(const struct run *run);
 uint64_t run_events(const struct run *run);
+/* Ids given so far, to records and frames. */
+uint64_t run_records(const struct run *run);
 sim_time run_end_at_most(const struct run *run);
 /* Asks run_go to return soon; the one call that a signal handler may make. */
 void run_interrupt(struct run *run);
@@ -54,6 +59,8 @@ struct world *run_world(struct run *run);
 const struct judge *run_judge(const struct run *run);
 /* Checkpoint hashes of the run; borrowed. */
 const uint64_t *run_checkpoints(struct run *run, uint32_t *count);
+/* How much of run_options.trail is there. */
+uint32_t run_trail_count(struct run *run);
 void run_free(struct run *run);
 
 #endif

@@ -26,7 +26,7 @@ struct bulk {
     uint32_t begin_event;
     sim_time started;
     struct traffic_place from, to;
-    bool begun, listening, landed, drained, over;
+    bool begun, listening, landed, over;
     struct tcp_connection *out, *in;
     uint64_t flow_out, flow_in; /* 0: there was none yet */
     uint64_t sent, received, progress;
@@ -132,18 +132,12 @@ static void fail(struct bulk *bulk, const char *why)
     }
 }
 
-static void end_if_done(struct bulk *bulk)
+/* All bytes have landed: the transfer is over, though their acknowledgment may still be on its way. */
+static void succeed(struct bulk *bulk)
 {
     const struct traffic_common *common = &bulk->options.common;
-    if (bulk->over || !bulk->landed || !bulk->drained) {
-        return;
-    }
+    SIM_ASSERT(bulk->landed);
     end(bulk, "done");
-    if (bulk->options.close && bulk->out != NULL) {
-        struct tcp_connection *out = bulk->out;
-        bulk->out = NULL;
-        tcp_release(out);
-    }
     if (common->ended != NULL) {
         common->ended(common->context);
     }
@@ -165,6 +159,9 @@ static void fill(struct bulk *bulk)
         bulk->sent += piece;
         tcp_send(out, (struct slice){page, offset, piece});
     }
+    if (bulk->sent == bulk->options.bytes) {
+        tcp_uncork(out); /* the last segment may be short */
+    }
 }
 
 static void on_sender_ready(void *context, struct tcp_connection *connection)
@@ -178,11 +175,11 @@ static void on_sender_drained(void *context, struct tcp_connection *connection)
 {
     struct bulk *bulk = context;
     SIM_ASSERT(bulk->out == connection);
-    if (bulk->sent == bulk->options.bytes) {
-        bulk->drained = true;
-        end_if_done(bulk);
-    } else {
+    if (bulk->sent < bulk->options.bytes) {
         fill(bulk);
+    } else if (bulk->options.close) {
+        bulk->out = NULL;
+        tcp_release(connection);
     }
 }
 
@@ -276,7 +273,7 @@ static void say_landed(struct bulk *bulk)
     }
     bulk->landed = true;
     (void)traffic_say(common, TRAFFIC_BULK_DONE, 0, values, "");
-    end_if_done(bulk);
+    succeed(bulk);
 }
 
 /* Takes every page of the stream that is there to its end. */
@@ -350,7 +347,7 @@ static struct tcp_accept_result on_accept(void *context, struct tcp_connection *
 static void on_from_attached(void *context, bool goes_on)
 {
     struct bulk *bulk = context;
-    if (!bulk->begun || bulk->over) {
+    if (!bulk->begun || (bulk->over && !bulk->landed)) {
         return;
     }
     bulk->out = goes_on ? traffic_place_connection(&bulk->from, bulk->flow_out) : NULL;
@@ -427,11 +424,14 @@ static const char *begin(struct bulk *bulk)
         return ip_error_text(error);
     }
     bulk->listening = true;
-    error = tcp_connect(ip_stack_tcp(bulk->from.stack), options->common.to, options->port, &tcp,
+    /* Segments are full until the last one, which waits for nothing. */
+    const struct tcp_options sender = {.congestion = options->congestion, .no_delay = true};
+    error = tcp_connect(ip_stack_tcp(bulk->from.stack), options->common.to, options->port, &sender,
                         &sender_user, bulk, &bulk->out);
     if (error != IP_OK) {
         return ip_error_text(error);
     }
+    tcp_cork(bulk->out);
     bulk->flow_out = tcp_flow(bulk->out);
     return NULL;
 }

@@ -265,26 +265,44 @@ Test(recorder, golden_run)
 
 /* ---- checkpoints (C5) -------------------------------------------------------------------------------------------------- */
 
+#define TRAIL_MAX 100u
+
 /* However frames and records follow each other, the checkpoint is the hash after exactly so many ids. */
 static const struct {
     const char *name;
     uint32_t frames; /* then */
     uint32_t records;
     uint64_t ids;
+    uint64_t trail_first; /* and of every id from there on; 0: none */
+    uint32_t trail_capacity;
 } mixes[] = {
-    {"frames only", 1, 0, 2 * RECORDER_CHECKPOINT},
-    {"records only", 0, 1, 2 * RECORDER_CHECKPOINT},
-    {"by turns", 1, 1, 2 * RECORDER_CHECKPOINT + 1},
-    {"bursts of frames", 1000, 3, RECORDER_CHECKPOINT + 10},
-    {"bursts of records", 3, 1000, RECORDER_CHECKPOINT - 1},
-    {"a record just past it", RECORDER_CHECKPOINT, 1, RECORDER_CHECKPOINT + 1},
-    {"a frame just past it", 1, RECORDER_CHECKPOINT, RECORDER_CHECKPOINT + 1},
+    {"frames only", 1, 0, 2 * RECORDER_CHECKPOINT, 0, 0},
+    {"records only", 0, 1, 2 * RECORDER_CHECKPOINT, 1, TRAIL_MAX},
+    {"by turns", 1, 1, 2 * RECORDER_CHECKPOINT + 1, RECORDER_CHECKPOINT - 10, TRAIL_MAX},
+    {"bursts of frames", 1000, 3, RECORDER_CHECKPOINT + 10, RECORDER_CHECKPOINT, TRAIL_MAX},
+    {"bursts of records", 3, 1000, RECORDER_CHECKPOINT - 1, RECORDER_CHECKPOINT - 3, TRAIL_MAX},
+    {"a record just past it", RECORDER_CHECKPOINT, 1, RECORDER_CHECKPOINT + 1, 2, 1},
+    {"a frame just past it", 1, RECORDER_CHECKPOINT, RECORDER_CHECKPOINT + 1,
+     RECORDER_CHECKPOINT + 1, 5},
+    {"a trail never reached", 1, 1, 100, 101, 5},
 };
+
+/* As many hashes as ids of the trail were given. */
+static uint32_t mix_trail_count(size_t row)
+{
+    uint64_t first = mixes[row].trail_first;
+    uint64_t there = first > 0 && mixes[row].ids >= first ? mixes[row].ids - first + 1 : 0;
+    return there < mixes[row].trail_capacity ? (uint32_t)there : mixes[row].trail_capacity;
+}
 
 static void mix_run(size_t row)
 {
     struct world world;
+    uint64_t trail[TRAIL_MAX], expected_trail[TRAIL_MAX];
     world_open(&world, 1, 0);
+    if (mixes[row].trail_first > 0) {
+        recorder_trail(world.recorder, mixes[row].trail_first, trail, mixes[row].trail_capacity);
+    }
     struct reference reference = {.hash = RUN_HASH_START};
     uint64_t expected[4] = {0};
     uint32_t expected_count = 0;
@@ -308,6 +326,15 @@ static void mix_run(size_t row)
         if (reference.ids % RECORDER_CHECKPOINT == 0) {
             expected[expected_count++] = reference_value(&reference);
         }
+        uint64_t place = reference.ids - mixes[row].trail_first;
+        if (reference.ids >= mixes[row].trail_first && place < mix_trail_count(row)) {
+            expected_trail[place] = reference_value(&reference);
+        }
+    }
+    cr_expect_eq(recorder_trail_count(world.recorder), mix_trail_count(row), "%s: %u in the trail",
+                 mixes[row].name, recorder_trail_count(world.recorder));
+    for (uint32_t i = 0; i < mix_trail_count(row); i++) {
+        cr_expect_eq(trail[i], expected_trail[i], "%s: trail %u", mixes[row].name, i);
     }
     uint32_t count;
     const uint64_t *checkpoints = recorder_checkpoints(world.recorder, &count);
