@@ -102,7 +102,7 @@ static void compare_lists(struct comparison *comparison, size_t length, const st
 {
     const struct yaml_node *in_a = a->first_child, *in_b = b->first_child;
     char number[16];
-    for (uint32_t i = 1; in_a != NULL || in_b != NULL; i++) {
+    for (uint32_t i = 0; in_a != NULL || in_b != NULL; i++) {
         snprintf(number, sizeof number, "%u", (unsigned)i);
         compare_child(comparison, length, number, in_a, in_b);
         in_a = in_a != NULL ? in_a->next : NULL;

@@ -6,7 +6,7 @@
 
 #include "testbed/scenario.h"
 
-/* One difference: the place as a path of keys and numbers ("timeline.1.live-migrate.rounds"), and what stands there in each;
+/* One difference: the place as --set takes it ("timeline.1.live-migrate.rounds"), and what stands there in each;
  * NULL where nothing does. A map or list that only one has is shown in short. Texts are borrowed for the call. */
 typedef void scenario_difference(void *context, const char *path, const char *a, const char *b);
 
