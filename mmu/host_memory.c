@@ -299,6 +299,17 @@ void host_memory_put(struct host_memory *memory, struct spa frame, struct page p
     page_map_put(&memory->map, index, page);
 }
 
+void host_memory_prefetch(const struct host_memory *memory, struct spa frame)
+{
+    uint64_t index = frame.v >> MMU_PAGE_SHIFT;
+    uint64_t region = index / MMU_LARGE_PAGES;
+    SIM_ASSERT(region < memory->region_count);
+    __builtin_prefetch(&memory->truth[index / WORD_BITS], 1);
+    if (memory->map.runs[region] == PAGE_MAP_ARRAY) {
+        __builtin_prefetch(&memory->map.regions[region].array[index % MMU_LARGE_PAGES], 1);
+    }
+}
+
 void host_memory_fill(struct host_memory *memory, struct spa first, uint32_t frames,
                       enum page_class page_class, uint64_t base)
 {

@@ -43,6 +43,8 @@ uint64_t *host_memory_frame(struct host_memory *memory, struct spa frame);
 struct page host_memory_get(const struct host_memory *memory, struct spa frame);
 /* Changes a frame (H1); takes over the reference. */
 void host_memory_put(struct host_memory *memory, struct spa frame, struct page page);
+/* A hint: the frame will be read or changed soon. Changes nothing. */
+void host_memory_prefetch(const struct host_memory *memory, struct spa frame);
 /* Fills frames of one data region with patterns base + 0, 1, ...: the content a guest starts with. Sets no truth bits. */
 void host_memory_fill(struct host_memory *memory, struct spa first, uint32_t frames,
                       enum page_class page_class, uint64_t base);

@@ -347,6 +347,14 @@ enum mmu_fault second_level_translate(struct second_level *tables, struct gpa gp
     return MMU_OK;
 }
 
+void second_level_prefetch(const struct second_level *tables, struct gpa gpa)
+{
+    const struct second_level_cached *cached = &tables->cache[cache_index(gpa)];
+    if (cached->tag == tag_of(gpa) && cached->table != NULL) {
+        __builtin_prefetch(&cached->table[index_at(gpa, LEVEL_PTE)], 1);
+    }
+}
+
 uint32_t second_level_walk(const struct second_level *tables, struct gpa gpa,
                            enum mmu_access access, struct second_level_step steps[4])
 {

@@ -88,6 +88,8 @@ void second_level_merge(struct second_level *tables, struct gpa gpa);
 /* Translates as the hardware does (E1, E2); the offset in the page is kept. */
 SIM_CHECKED enum mmu_fault second_level_translate(struct second_level *tables, struct gpa gpa,
                                                   enum mmu_access access, struct spa *out);
+/* A hint: that page will be translated soon. Changes nothing. */
+void second_level_prefetch(const struct second_level *tables, struct gpa gpa);
 /* What a full walk for this access reads, and what each entry would be after it, written to `steps` (at most 4); changes no flags.
  * Returns their number. The last step is the leaf, or the entry that refused. */
 uint32_t second_level_walk(const struct second_level *tables, struct gpa gpa,

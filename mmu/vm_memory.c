@@ -190,6 +190,12 @@ struct page vm_memory_peek(const struct vm_memory *memory, uint64_t index)
     return host_memory_get(memory->host, page_spa(memory, index));
 }
 
+void vm_memory_prefetch(const struct vm_memory *memory, uint64_t index)
+{
+    second_level_prefetch(&memory->tables, page_gpa(index));
+    host_memory_prefetch(memory->host, page_spa(memory, index));
+}
+
 void vm_memory_put(struct vm_memory *memory, uint64_t index, struct page page)
 {
     host_memory_put(memory->host, page_spa(memory, index), page);

@@ -32,6 +32,9 @@ struct second_level *vm_memory_tables(struct vm_memory *memory);
 sim_time vm_memory_store(struct vm_memory *memory, uint64_t index, struct page page);
 /* A load: sets accessed flags; borrowed handle. */
 struct page vm_memory_load(struct vm_memory *memory, uint64_t index);
+/* A hint: the guest will store to that page soon. Guests that know their next page say so, for their RAM lies anywhere in a large memory
+ * of ours. Changes nothing. */
+void vm_memory_prefetch(const struct vm_memory *memory, uint64_t index);
 /* What the hypervisor does: reads and writes frames without the guest's flags. Put takes over the reference; it sets no dirty bit. */
 struct page vm_memory_peek(const struct vm_memory *memory, uint64_t index);
 void vm_memory_put(struct vm_memory *memory, uint64_t index, struct page page);

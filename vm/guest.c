@@ -89,6 +89,7 @@ static void run_touches(struct guest *guest, uint32_t index, sim_time until)
             guest->loads++;
         }
     }
+    vm_memory_prefetch(guest->memory, guest_touch_peek(touch));
 }
 
 static void run_replay(struct guest *guest, sim_time until)

@@ -48,6 +48,16 @@ bool guest_touch_seek(struct guest_touch *touch, uint64_t done)
     return true;
 }
 
+uint64_t guest_touch_peek(const struct guest_touch *touch)
+{
+    const struct guest_load *load = touch->load;
+    uint64_t page = touch->position;
+    if (load->order == GUEST_UNIFORM) {
+        page = chance_below(touch->chance, touch->done, load->page_count);
+    }
+    return load->first_page + page;
+}
+
 uint64_t guest_touch_next(struct guest_touch *touch)
 {
     const struct guest_load *load = touch->load;

@@ -31,5 +31,7 @@ void guest_touch_close(struct guest_touch *touch);
 SIM_CHECKED bool guest_touch_seek(struct guest_touch *touch, uint64_t done);
 /* The page of the touch that is due; goes on to the next. */
 uint64_t guest_touch_next(struct guest_touch *touch);
+/* The page that the next touch will be of; for zipf any page of the range, since its draw is not worth making twice. */
+uint64_t guest_touch_peek(const struct guest_touch *touch);
 
 #endif
