@@ -101,6 +101,20 @@ static void k1_time(struct stage *stage)
     run(stage, SIM_NEVER);
 }
 
+static void k1_end_script(struct stage *stage, char actor)
+{
+    if (actor == 'a') {
+        arm(stage, 'b', SIM_NEVER - 5);
+    }
+}
+static void k1_end(struct stage *stage)
+{
+    arm(stage, 'd', SIM_NEVER - 2);
+    arm(stage, 'a', SIM_NEVER - 10);
+    arm(stage, 'c', SIM_NEVER - 8);
+    run(stage, SIM_NEVER);
+}
+
 static void k1_now_script(struct stage *stage, char actor)
 {
     if (actor == 'd' && stage->turn == 1) {
@@ -354,6 +368,7 @@ struct row {
 };
 static const struct row rows[] = {
     {"K1: time first", k1_time, nothing, "b a c e d"},
+    {"K1: the end of time", k1_end, k1_end_script, "a c b d"},
     {"K1: armed for now is of the next wave", k1_now, k1_now_script, "de|ac|f b"},
     {"K1: the first instant, and again after a stop there", k1_start, nothing, "ab;|cd"},
     {"K2: by path within a wave", k2_rank, nothing, "abdhj"},
