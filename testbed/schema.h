@@ -2,7 +2,7 @@
  *
  * A map of the language is a struct schema_map: the struct it fills and a row for each key with type, unit, default, range,
  * choices and meaning. The loader (loader.h) checks and fills by it, resolved.h prints by it, schema_json.h makes
- * scenarios/orrery.schema.json of it and schema_docs.h docs/scenario.md. So a new key is a row here and a member in
+ * docs/orrery.schema.json of it and schema_docs.h docs/scenario.md. So a new key is a row here and a member in
  * testbed/scenario.h, and all four follow.
  *
  *  K1. Every struct that a map fills starts with `const struct yaml_node *source`.

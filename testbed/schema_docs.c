@@ -19,12 +19,12 @@ static const char introduction[] =
     "right, `orrery check FILE --resolved` prints it with every default, `orrery run FILE` runs "
     "it. With the first line of this\n"
     "example an editor that knows JSON Schema completes and checks while you type "
-    "(`scenarios/orrery.schema.json`).\n"
+    "(`docs/orrery.schema.json`).\n"
     "\n"
     "```yaml\n";
 
 static const char first_example[] =
-    "# yaml-language-server: $schema=orrery.schema.json\n"
+    "# yaml-language-server: $schema=../docs/orrery.schema.json\n"
     "name: a busy web server moves while its link loses frames\n"
     "seed: 1\n"
     "networks:                    # each network is one switch; every NIC has a link of its own to "
