@@ -97,6 +97,7 @@ enum ip_error tcp_connect(struct tcp_layer *layer, struct ip4 peer, uint16_t por
     SIM_ASSERT(c != NULL);
     c->user = user;
     c->context = context;
+    tcp_call_begin(c);
     tcp_set_state(c, TCP_SYN_SENT);
     tcp_send_syn(c);
     tcp_rearm(c);
@@ -120,7 +121,7 @@ void tcp_send(struct tcp_connection *c, struct slice slice)
     struct net *net = c->layer->net;
     SIM_ASSERT(slice.length > 0);
     SIM_ASSERT(slice.length <= tcp_send_space(c));
-    tcp_clock(c->layer);
+    tcp_call_begin(c);
     stream_witness_sent(net->streams, &c->sent_witness, net->pages, &slice);
     tcp_send_slice(c, slice);
     c->starved = 2 * (c->send.bytes + c->staged) > c->send_buffer;
@@ -134,7 +135,7 @@ void tcp_cork(struct tcp_connection *c)
 
 void tcp_uncork(struct tcp_connection *c)
 {
-    tcp_clock(c->layer);
+    tcp_call_begin(c);
     c->corked = false;
     tcp_call_end(c);
 }
@@ -144,7 +145,7 @@ void tcp_shutdown(struct tcp_connection *c)
     if (c->fin_queued || c->state == TCP_CLOSED) {
         return;
     }
-    tcp_clock(c->layer);
+    tcp_call_begin(c);
     c->fin_queued = true;
     stream_witness_sent_all(c->layer->net->streams, &c->sent_witness);
     if (c->state == TCP_ESTABLISHED) {
@@ -159,7 +160,7 @@ void tcp_shutdown(struct tcp_connection *c)
 
 void tcp_abort(struct tcp_connection *c)
 {
-    tcp_clock(c->layer);
+    tcp_call_begin(c);
     c->user = NULL;
     c->released = true;
     bool silent = c->state == TCP_CLOSED || c->state == TCP_SYN_SENT || c->state == TCP_TIME_WAIT;
@@ -167,6 +168,7 @@ void tcp_abort(struct tcp_connection *c)
         tcp_send_rst(c);
     }
     tcp_end_connection(c, TCP_END_ABORTED);
+    tcp_call_end(c);
 }
 
 void tcp_release(struct tcp_connection *c)
@@ -177,18 +179,15 @@ void tcp_release(struct tcp_connection *c)
         tcp_abort(c);
         return;
     }
-    tcp_clock(c->layer);
+    tcp_call_begin(c);
     c->user = NULL;
     c->released = true;
     tcp_slow_set(c, TCP_SLOW_STATE, true);
     if (c->state == TCP_FIN_WAIT_2) {
         tcp_deadline_set(c, TCP_DEADLINE_LINGER, c->layer->now + c->profile->time_wait_ns);
     }
-    if (c->fin_queued) {
-        tcp_call_end(c);
-    } else {
-        tcp_shutdown(c);
-    }
+    tcp_shutdown(c);
+    tcp_call_end(c);
 }
 
 /* ---- receiving --------------------------------------------------------------------------------------------------------- */
@@ -211,15 +210,16 @@ struct slice tcp_take(struct tcp_connection *c, uint64_t length_max)
     struct slice slice = rope_take(&c->receive, net->pages, length_max);
     tcp_witness_taken(c, &slice);
     c->took = true;
-    if (SIM_UNLIKELY(c->fin_received) && c->receive.bytes == 0) {
-        tcp_witness_end_of_stream(c);
-        if (c->depth == 0) {
-            tcp_clock(c->layer);
-        }
-        tcp_finish_if_read(c);
+    bool finished = SIM_UNLIKELY(c->fin_received) && c->receive.bytes == 0;
+    if (c->depth > 0 && !finished) {
+        return slice; /* the event looks at the window when it ends */
     }
-    if (c->depth == 0 && (c->news != 0 || tcp_window_update_due(c))) {
-        tcp_clock(c->layer);
+    if (finished || tcp_window_update_due(c)) {
+        tcp_call_begin(c);
+        if (finished) {
+            tcp_witness_end_of_stream(c);
+            tcp_finish_if_read(c);
+        }
         tcp_call_end(c);
     }
     return slice;

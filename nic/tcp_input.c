@@ -438,9 +438,12 @@ void tcp_receive(void *context, uint32_t interface, struct frame *frame)
     }
 }
 
-void tcp_layer_settle(struct tcp_layer *layer)
+void tcp_layer_settle(void *context)
 {
-    while (layer->busy == 0 && layer->deferred_first != NULL) {
+    struct tcp_layer *layer = context;
+    SIM_ASSERT(layer->busy == 0);
+    tcp_clock(layer);
+    while (layer->deferred_first != NULL) {
         struct frame *frame = layer->deferred_first;
         layer->deferred_first = frame->next;
         if (layer->deferred_first == NULL) {

@@ -251,22 +251,22 @@ void tcp_event_end(struct tcp_connection *c)
 void tcp_call_end(struct tcp_connection *c)
 {
     struct tcp_layer *layer = c->layer;
-    if (c->depth > 0) {
-        return;
-    }
-    c->depth = 1;
-    layer->busy++;
-    if (!c->dead) {
+    SIM_ASSERT(c->depth > 0);
+    if (c->depth == 1 && !c->dead) {
         send_what_is_due(c);
     }
-    c->depth = 0;
     layer->busy--;
+    if (--c->depth > 0) {
+        return;
+    }
     if (c->dead) {
         tcp_connection_free(c);
     } else if (c->news != 0) {
         tcp_deadline_set(c, TCP_DEADLINE_NEWS, layer->now);
     }
-    tcp_layer_settle(layer);
+    if (SIM_UNLIKELY(layer->deferred_first != NULL) && layer->busy == 0) {
+        sim_event_arm(layer->net->sim, layer->settle_event, sim_now(layer->net->sim));
+    }
 }
 
 /* ---- beginning and end ------------------------------------------------------------------------------------------------- */

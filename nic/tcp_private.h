@@ -11,7 +11,8 @@
  *      gives at once carries the acknowledgment, and a callback never sees a half-changed connection.
  *  Z2. A call of the user changes the connection and sends, but never calls back; what it has to tell comes in a timer
  *      event at the same instant.
- *  Z3. While a layer is busy, frames that arrive for it (a path without delay leads back to it) wait until it is done.
+ *  Z3. While a layer is busy, frames that arrive for it (a path without delay leads back to it) wait: until the event that it is
+ *      busy with is through, or, if that is a call of the user, for an event of the same instant.
  *  Z4. A deadline may lie later than the timer that is armed, never earlier: putting one off costs one store. */
 #ifndef ORRERY_NIC_TCP_PRIVATE_H
 #define ORRERY_NIC_TCP_PRIVATE_H
@@ -232,6 +233,7 @@ struct tcp_layer {
     uint32_t now_ms;
     uint32_t busy; /* Z3 */
     struct frame *deferred_first, *deferred_last;
+    uint32_t settle_event;
     struct ip_stack *stack;
     struct net *net;
     struct machine *machine;
@@ -309,9 +311,15 @@ struct tcp_connection *tcp_at(const struct tcp_layer *layer, uint32_t index);
 /* Both open and close an event (Z1). tcp_event_end may free the connection. */
 void tcp_event_begin(struct tcp_connection *c);
 void tcp_event_end(struct tcp_connection *c);
-/* The end of a user's call (Z2): sends, unless an event of the connection is running, which will. May free it. */
+/* Both enclose a user's call (Z2). At the end it sends, unless an event of the connection is running, which will. May free it. */
+static inline void tcp_call_begin(struct tcp_connection *c)
+{
+    tcp_clock(c->layer);
+    c->depth++;
+    c->layer->busy++;
+}
 void tcp_call_end(struct tcp_connection *c);
-void tcp_layer_settle(struct tcp_layer *layer); /* Z3: what waited */
+void tcp_layer_settle(void *layer); /* sim_callback: takes what waited (Z3) */
 /* Moves along figure 5 of RFC 9293; CLOSED also takes the connection out of the table. */
 void tcp_set_state(struct tcp_connection *c, enum tcp_state state);
 /* Both SYNs are there, and ours is acknowledged. */

@@ -254,6 +254,7 @@ static void free_all(struct tcp_layer *layer)
         net_free_frame(layer->net, frame);
     }
     layer->deferred_last = NULL;
+    sim_event_cancel(layer->net->sim, layer->settle_event);
 }
 
 /* T4: with the power everything goes, listeners too; only counters stay that keep ports and draws from coming again. */
@@ -286,6 +287,7 @@ struct tcp_layer *tcp_layer_new(struct ip_stack *stack, const struct tcp_profile
     layer->buckets = malloc(layer->bucket_count * sizeof *layer->buckets);
     SIM_ASSERT(layer->buckets != NULL);
     memset(layer->buckets, 0xff, layer->bucket_count * sizeof *layer->buckets);
+    layer->settle_event = sim_event_new(layer->net->sim, layer->origin, tcp_layer_settle, layer);
     ip_stack_set_protocol(stack, IP_TCP, tcp_receive, layer);
     ip_stack_set_tcp(stack, layer);
     machine_watch(layer->machine, machine_news, layer);
@@ -299,6 +301,7 @@ void tcp_layer_free(struct tcp_layer *layer)
     ip_stack_set_protocol(layer->stack, IP_TCP, NULL, NULL);
     ip_stack_set_tcp(layer->stack, NULL);
     free_all(layer);
+    sim_event_free(layer->net->sim, layer->settle_event);
     for (uint32_t i = 0; i < layer->chunk_count; i++) {
         free(layer->chunks[i]);
     }

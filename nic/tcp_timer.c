@@ -199,8 +199,9 @@ static void deadline_expired(struct tcp_connection *c, enum tcp_deadline deadlin
 void tcp_timer_expired(void *context)
 {
     struct tcp_connection *c = context;
+    struct tcp_layer *layer = c->layer;
     tcp_event_begin(c);
-    sim_time now = c->layer->now;
+    sim_time now = layer->now;
     for (uint32_t i = 0; i < TCP_DEADLINES && !c->dead; i++) {
         if (c->deadlines[i] <= now) {
             c->deadlines[i] = SIM_NEVER;
@@ -217,4 +218,7 @@ void tcp_timer_expired(void *context)
         }
     }
     tcp_event_end(c);
+    if (layer->deferred_first != NULL) {
+        tcp_layer_settle(layer);
+    }
 }

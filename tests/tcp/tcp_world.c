@@ -270,7 +270,8 @@ static void add_host(struct world *world, const struct world_options *options, u
         .address = world_address(i),
         .prefix_bits = 24,
         .mtu = options->mtu != 0 ? options->mtu : 1500,
-        .out = link_entrance(world->link[i]),
+        .out = options->direct ? (struct frame_sink){meddle, &world->meddler[1 - i]}
+                               : link_entrance(world->link[i]),
     };
     (void)ip_stack_add_interface(world->stack[i], &interface);
     const struct tcp_profile *profile =

@@ -54,6 +54,7 @@ struct world_options {
     uint64_t queue_bytes;
     uint32_t mtu;                      /* 0: 1500 */
     const struct tcp_profile *profile; /* NULL: linux */
+    bool direct; /* no cable: what one sends is at the other's stack within the call */
 };
 
 struct world {
