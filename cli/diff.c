@@ -85,6 +85,8 @@ static int status_of(enum diff_outcome outcome)
         return COMMAND_FAILED;
     case DIFF_NOT_REPEATABLE:
         return COMMAND_DEFECT;
+    case DIFF_NOTHING_LEFT:
+        return COMMAND_UNKNOWN;
     case DIFF_FAILED:
         break;
     }

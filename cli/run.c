@@ -12,6 +12,7 @@
 #include "sim/assert.h"
 #include "testbed/quantity.h"
 #include "testbed/run.h"
+#include "testbed/run_input.h"
 
 struct run_arguments {
     const char *file;
@@ -170,18 +171,6 @@ static const struct argp parser = {
 
 /* ---- the scenario ------------------------------------------------------------------------------------------------------------- */
 
-static bool is_recording(const char *path)
-{
-    char magic[4] = "";
-    FILE *file = fopen(path, "rb");
-    if (file == NULL) {
-        return false;
-    }
-    size_t read = fread(magic, 1, sizeof magic, file);
-    fclose(file);
-    return read == sizeof magic && memcmp(magic, "ORRC", sizeof magic) == 0;
-}
-
 /* The command that repeats this run: file, seed, and what changes the run; not its outputs. */
 static void make_command(struct run_arguments *a, const struct scenario *scenario)
 {
@@ -196,32 +185,6 @@ static void make_command(struct run_arguments *a, const struct scenario *scenari
     if (a->until_text != NULL && at > 0 && (size_t)at < sizeof a->command) {
         snprintf(a->command + at, sizeof a->command - (size_t)at, " --until %s", a->until_text);
     }
-}
-
-static struct scenario *load(struct run_arguments *a, struct recording **recording)
-{
-    struct diagnostics *diagnostics = diagnostics_new();
-    struct scenario_options wanted = {.set = a->set, .set_count = a->set_count};
-    struct scenario *scenario = NULL;
-    if (is_recording(a->file)) {
-        char why[512];
-        *recording = recording_open(a->file, why, sizeof why);
-        if (*recording == NULL) {
-            fprintf(stderr, "orrery: %s\n", why);
-        } else {
-            const char *text = recording_scenario(*recording);
-            wanted.ignore_files = true;
-            scenario = scenario_load_text(recording_scenario_path(*recording), text, strlen(text),
-                                          &wanted, diagnostics);
-        }
-    } else {
-        scenario = scenario_load_file(a->file, &wanted, diagnostics);
-    }
-    if (scenario == NULL) {
-        diagnostics_print(diagnostics, stderr);
-    }
-    diagnostics_free(diagnostics);
-    return scenario;
 }
 
 /* ---- running -------------------------------------------------------------------------------------------------------------------- */
@@ -364,7 +327,6 @@ int cmd_run(int argc, char **argv)
         .set = calloc((size_t)argc + 1, sizeof(char *)),
         .run = {.until = SIM_NEVER, .version = ORRERY_VERSION, .pcap = {.until = SIM_NEVER}},
     };
-    struct recording *recording = NULL;
     char seed[64];
     int status = COMMAND_WRONG_INPUT;
     if (a.set == NULL || argp_parse(&parser, argc, argv, 0, NULL, &a) != 0) {
@@ -375,20 +337,26 @@ int cmd_run(int argc, char **argv)
         snprintf(seed, sizeof seed, "seed=%s", a.seed);
         add_set(&a, seed);
     }
-    struct scenario *scenario = load(&a, &recording);
-    if (scenario != NULL && can_write(a.json)) {
-        make_command(&a, scenario);
+    const struct scenario_options wanted = {.set = a.set, .set_count = a.set_count};
+    struct run_input input;
+    if (!run_input_open(&input, a.file, &wanted, stderr)) {
+        free(a.set);
+        return status;
+    }
+    if (can_write(a.json)) {
+        if (a.until_text == NULL && input.until != SIM_NEVER) {
+            a.run.until = input.until;
+            a.until_text = input.until_text;
+        }
+        make_command(&a, input.scenario);
         sim_assert_repeat_command(a.command);
-        a.run.scenario = scenario;
-        a.run.recording = recording;
+        a.run.scenario = input.scenario;
+        a.run.recording = input.recording;
         a.run.repeat = a.command;
         a.run.until_text = a.until_text;
         status = run_scenario(&a);
     }
-    scenario_free(scenario);
-    if (recording != NULL) {
-        recording_close(recording);
-    }
+    run_input_close(&input);
     free(a.set);
     return status;
 }

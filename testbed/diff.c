@@ -352,11 +352,37 @@ static void find_entry(struct recording *recording, uint64_t id, struct diff_ent
     }
 }
 
+/* A frame carries no cause. What its machine last said is the nearest thing to one. */
+static void find_sender(struct recording *recording, const struct diff_entry *frame,
+                        struct diff_entry *cause)
+{
+    const char *part = diff_entry_value(frame, "part");
+    size_t length = strcspn(part, "/");
+    struct diff_stream stream;
+    uint64_t found = 0;
+    diff_stream_open(&stream, recording);
+    for (; diff_stream_id(&stream) != 0 && diff_stream_id(&stream) < frame->id;
+         diff_stream_next(&stream)) {
+        if (!diff_stream_at_frame(&stream)) {
+            const char *origin = recording_origin(recording, stream.record.origin);
+            bool same = strncmp(origin, part, length) == 0 &&
+                        (origin[length] == 0 || origin[length] == '/');
+            found = same ? stream.record.id : found;
+        }
+    }
+    if (found != 0) {
+        find_entry(recording, found, cause);
+    }
+}
+
 /* The cause may lie far back: then it takes one more run to write it out. */
 static bool find_cause(struct diff *diff, struct side *side)
 {
     uint64_t cause = side->out->at.cause;
     uint64_t id = diff->result->id;
+    if (side->out->at.sort == DIFF_FRAME) {
+        find_sender(source_of(side), &side->out->at, &side->out->cause);
+    }
     if (cause == 0) {
         return true;
     }
@@ -478,6 +504,7 @@ static bool extend_cut(struct diff *diff, struct side *side)
 {
     struct diff_stream stream;
     uint64_t last = 0;
+    side->out->simulated_ns = 0;
     diff_stream_open(&stream, side->input->recording);
     for (; diff_stream_id(&stream) != 0; diff_stream_next(&stream)) {
         last = diff_stream_id(&stream);
@@ -514,7 +541,7 @@ static enum diff_outcome compare(struct diff *diff)
     uint64_t first = (uint64_t)bisect(a, b) * RECORDER_CHECKPOINT + 1;
     if (first > diff->limit) {
         diff->result->id = diff->limit;
-        return DIFF_EQUAL_SO_FAR;
+        return diff->limit > 0 ? DIFF_EQUAL_SO_FAR : DIFF_NOTHING_LEFT;
     }
     const struct pass pass = {.last = first + RECORDER_CHECKPOINT - 1, .trail_first = first};
     for (uint32_t i = 0; i < DIFF_SIDES && !a->departs && !b->departs; i++) {

@@ -24,6 +24,7 @@
 enum diff_outcome {
     DIFF_EQUAL,
     DIFF_EQUAL_SO_FAR, /* up to where a recording was cut short */
+    DIFF_NOTHING_LEFT, /* of a recording that was cut short */
     DIFF_DIFFERENT,
     DIFF_NOT_REPEATABLE, /* the same scenario gave two runs: a defect of Orrery */
     DIFF_FAILED,         /* an input cannot be run; see `why` */
@@ -38,7 +39,7 @@ struct diff_side {
     uint64_t ids; /* 0 where it was not run to its end */
     sim_time simulated_ns;
     struct diff_entry at;    /* what this side has in the place of the difference */
-    struct diff_entry cause; /* and what caused that */
+    struct diff_entry cause; /* and what caused that; of a frame, what its machine said last */
 };
 
 struct diff_result {

@@ -156,9 +156,9 @@ static void print_side(FILE *out, const struct run_input *input, const struct di
 static void print_absent(FILE *out, const struct diff_entry *entry, uint32_t number)
 {
     if (entry->sort == DIFF_NOTHING) {
-        fprintf(out, "    %s has ended before.\n", letters[number]);
+        fprintf(out, "  %s has ended before.\n", letters[number]);
     } else if (entry->sort == DIFF_UNSEEN_FRAME) {
-        fprintf(out, "    In %s a frame arrives here, which the recording does not hold.\n",
+        fprintf(out, "  In %s a frame arrives here, which the recording does not hold.\n",
                 letters[number]);
     }
 }
@@ -185,8 +185,18 @@ static void print_both(FILE *out, const struct diff_entry *a, const struct diff_
     }
 }
 
-static void print_one(FILE *out, const struct diff_entry *entry)
+static bool same_value(const struct diff_entry *a, const struct diff_entry *b, const char *name)
 {
+    const char *in_a = diff_entry_value(a, name), *in_b = diff_entry_value(b, name);
+    return in_a != NULL && in_b != NULL && strcmp(in_a, in_b) == 0;
+}
+
+static void print_one(FILE *out, const struct diff_entry *entry, uint32_t number)
+{
+    print_absent(out, entry, number);
+    if (entry->field_count > 0) {
+        fprintf(out, "  In %s:\n", letters[number]);
+    }
     for (uint32_t i = 0; i < entry->field_count; i++) {
         fprintf(out, "    %-24s %s\n", entry->fields[i].name, entry->fields[i].value);
     }
@@ -237,7 +247,9 @@ static void print_causes(FILE *out, const struct diff_result *result)
         const struct diff_entry *cause = &result->side[i].cause;
         if (cause->field_count > 0 && !(same && i > 0)) {
             diff_entry_line(cause, line);
-            fprintf(out, "  %s was caused by\n    %s\n", same ? "Each" : letters[i], line);
+            bool frame = result->side[i].at.sort == DIFF_FRAME;
+            fprintf(out, "  %s: %s\n    %s\n", same ? "In both" : letters[i],
+                    frame ? "the last record of its machine was" : "it was caused by", line);
         }
     }
 }
@@ -252,9 +264,7 @@ static void print_difference_found(FILE *out, const struct diff_result *result)
         fprintf(out, "    %s\n", result->context[i]);
     }
     fprintf(out, "\nThe first difference, #%" PRIu64 ":\n", result->id);
-    print_absent(out, a, 0);
-    print_absent(out, b, 1);
-    if (a->field_count > 0 && b->field_count > 0) {
+    if (a->sort == b->sort && same_value(a, b, "record")) {
         print_both(out, a, b);
         if (a->sort == DIFF_FRAME && b->sort == DIFF_FRAME) {
             print_first_byte(out, a, b);
@@ -266,7 +276,8 @@ static void print_difference_found(FILE *out, const struct diff_result *result)
                   out);
         }
     } else {
-        print_one(out, a->field_count > 0 ? a : b);
+        print_one(out, a, 0);
+        print_one(out, b, 1);
     }
     print_causes(out, result);
 }
@@ -285,6 +296,10 @@ void diff_print(FILE *out, const struct run_input inputs[DIFF_SIDES],
         fprintf(out, "\nEqual up to #%" PRIu64 " at ", result->id);
         print_seconds(out, result->time);
         fputs(", where a recording was cut short; what came then was not compared.\n", out);
+        return;
+    case DIFF_NOTHING_LEFT:
+        fputs("\nNothing was compared: the recording was cut short before its first record.\n",
+              out);
         return;
     case DIFF_NOT_REPEATABLE:
         fputs("\nA scenario gave another run when it was run again: this is a defect of Orrery.\n",

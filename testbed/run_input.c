@@ -3,6 +3,7 @@
 #include "testbed/diagnostics.h"
 #include "testbed/quantity.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static bool is_recording(const char *path)
@@ -39,8 +40,13 @@ static bool open_recording(struct run_input *input, const struct scenario_option
     }
     struct scenario_options own = options != NULL ? *options : (struct scenario_options){0};
     own.ignore_files = true;
-    input->scenario = scenario_load_text(recording_scenario_path(input->recording), text,
-                                         strlen(text), &own, diagnostics);
+    /* Files too large to be kept lie where the recorded run found them. */
+    const char *path = recording_scenario_path(input->recording);
+    const char *slash = strrchr(path, '/');
+    char *directory = slash != NULL ? strndup(path, (size_t)(slash - path) + 1) : NULL;
+    own.directory = own.directory != NULL ? own.directory : directory;
+    input->scenario = scenario_load_text(path, text, strlen(text), &own, diagnostics);
+    free(directory);
     return input->scenario != NULL;
 }
 
