@@ -403,11 +403,13 @@ RT_BLOCKS static void take_back(struct rt *rt, struct migration_source *m)
 
 bool migration_source_settle(struct rt *rt, struct migration_source *m)
 {
+    m->give_up_at = RT_FOREVER; /* the time limit is for what can still be undone */
     for (;;) {
         struct migration_message answer;
         enum rt_error err =
-            m->stream != NULL ? RT_OK : migration_connect(rt, &m->order.target, &m->stream);
-        m->give_up_at = RT_FOREVER; /* the time limit is for what can still be undone */
+            m->stream != NULL
+                ? RT_OK
+                : migration_connect(rt, &m->order.target, MIGRATION_ASK_NS, RT_FOREVER, &m->stream);
         if (err == RT_OK) {
             err = migration_say(rt, m->stream, MIGRATION_GO, m->id, 0, deadline_of(m));
         }
@@ -443,7 +445,8 @@ RT_BLOCKS static enum rt_error live_migrate(struct migration_source *m)
     uint32_t rounds = 0;
 
     begin_step(m, LIVE_MIGRATION_CONNECT);
-    enum rt_error err = migration_connect(rt, &m->order.target, &m->stream);
+    enum rt_error err =
+        migration_connect(rt, &m->order.target, MIGRATION_CONNECT_NS, m->give_up_at, &m->stream);
     if (err != RT_OK) {
         say_why(m, "no connection to the target: ", error_text(err));
         return err;
@@ -493,7 +496,7 @@ RT_BLOCKS static void undo(struct migration_source *m)
         m->logging = false;
     }
     if (m->stream != NULL) {
-        rt_time deadline = rt_now(rt) + MIGRATION_CONNECT_NS;
+        rt_time deadline = rt_now(rt) + MIGRATION_ASK_NS;
         if (migration_say(rt, m->stream, MIGRATION_CANCEL, m->id, 0, deadline) == RT_OK) {
             (void)!migration_receive(rt, m->stream, &message, deadline);
         }

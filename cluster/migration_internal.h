@@ -6,7 +6,10 @@
 #include "cluster/migration_records.h"
 #include "cluster/migration_service.h"
 
-#define MIGRATION_CONNECT_NS 1000000000 /* for each address */
+/* Patience with an address. The first connection outlives the loss of any one frame: ARP requests and SYNs are repeated after a
+ * second. Later ones are tried again and again anyway. */
+#define MIGRATION_CONNECT_NS 2500000000
+#define MIGRATION_ASK_NS     1000000000
 
 /* An outgoing migration, from the order to its settlement. On the list of its service until it is freed. */
 struct migration_source {
@@ -82,9 +85,10 @@ RT_BLOCKS void migration_target_ask(struct rt *rt, struct migration_service *ser
 /* The same as the body of a task, for an entry just recovered. */
 RT_BLOCKS void migration_target_ask_run(struct rt *rt, void *incoming);
 
-/* Tries the peer's addresses in turn, each for MIGRATION_CONNECT_NS. */
+/* Tries the peer's addresses in turn, each for `patience_ns`, and none after `give_up_at`. */
 RT_CHECKED RT_BLOCKS enum rt_error migration_connect(struct rt *rt,
                                                      const struct migration_peer *peer,
+                                                     rt_time patience_ns, rt_time give_up_at,
                                                      struct rt_stream **out);
 /* Sends a message without content. */
 RT_CHECKED RT_BLOCKS enum rt_error migration_say(struct rt *rt, struct rt_stream *stream,

@@ -31,11 +31,13 @@ uint32_t migration_pair_active(const struct migration_service *service, const ch
 }
 
 enum rt_error migration_connect(struct rt *rt, const struct migration_peer *peer,
-                                struct rt_stream **out)
+                                rt_time patience_ns, rt_time give_up_at, struct rt_stream **out)
 {
     enum rt_error err = RT_UNREACHABLE;
     for (uint32_t i = 0; i < peer->address_count; i++) {
-        err = rt_connect(rt, peer->addresses[i], rt_now(rt) + MIGRATION_CONNECT_NS, out);
+        rt_time deadline = rt_now(rt) + patience_ns;
+        err =
+            rt_connect(rt, peer->addresses[i], deadline < give_up_at ? deadline : give_up_at, out);
         if (err == RT_OK || err == RT_CANCELLED) {
             return err;
         }
@@ -181,7 +183,8 @@ RT_BLOCKS static void recover_prepared(struct rt *rt, const struct migration_ent
 
 /* The VM ran here and is lost with its host. The entry stays until the source has heard DONE: "discarded" would make it resume a copy
  * that the world has moved on from. */
-static void recover_owned(struct rt *rt, struct migration_service *service, const struct migration_entry *entry)
+static void recover_owned(struct rt *rt, struct migration_service *service,
+                          const struct migration_entry *entry)
 {
     struct migration_incoming *incoming = rt_alloc(rt, sizeof *incoming);
     struct rt_task *task = NULL;

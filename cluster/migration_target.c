@@ -172,7 +172,7 @@ RT_BLOCKS static void refuse(struct rt *rt, struct rt_stream *stream, uint64_t i
 {
     struct migration_message message = {
         .type = MIGRATION_REFUSED, .id = id, .length = (uint32_t)strlen(why)};
-    (void)!migration_send(rt, stream, &message, why, rt_now(rt) + MIGRATION_CONNECT_NS);
+    (void)!migration_send(rt, stream, &message, why, rt_now(rt) + MIGRATION_ASK_NS);
 }
 
 /* An entry with an empty VM whose memory is reserved, or NULL and the reason. */
@@ -265,7 +265,7 @@ RT_BLOCKS static bool fill_entry(struct rt *rt, struct migration_incoming *incom
         incoming->state = MIGRATION_INCOMING_PREPARED;
     }
     discard(rt, incoming);
-    (void)!migration_say(rt, stream, MIGRATION_DISCARDED, id, 0, rt_now(rt) + MIGRATION_CONNECT_NS);
+    (void)!migration_say(rt, stream, MIGRATION_DISCARDED, id, 0, rt_now(rt) + MIGRATION_ASK_NS);
     return false;
 }
 
@@ -363,7 +363,7 @@ void migration_target_go(struct rt *rt, struct migration_service *service, struc
         NULL) { /* H4: never here, or discarded; or owned and forgotten, and then the source has freed */
         if (stream != NULL) {
             (void)!migration_say(rt, stream, MIGRATION_DISCARDED, id, 0,
-                                 rt_now(rt) + MIGRATION_CONNECT_NS);
+                                 rt_now(rt) + MIGRATION_ASK_NS);
         }
         return;
     }
@@ -392,10 +392,10 @@ void migration_target_ask(struct rt *rt, struct migration_service *service, uint
         if (rt_sleep_until(rt, rt_now(rt) + pause) != RT_OK) {
             return;
         }
-        enum rt_error err = migration_connect(rt, &source, &stream);
+        enum rt_error err = migration_connect(rt, &source, MIGRATION_ASK_NS, RT_FOREVER, &stream);
         incoming = migration_incoming_find(service, id);
         if (err == RT_OK && incoming != NULL) {
-            rt_time deadline = rt_now(rt) + MIGRATION_CONNECT_NS;
+            rt_time deadline = rt_now(rt) + MIGRATION_ASK_NS;
             bool owned = incoming->state == MIGRATION_INCOMING_OWNED;
             err = migration_say(rt, stream, MIGRATION_QUERY, id,
                                 owned ? MIGRATION_STAGE_OWNED : MIGRATION_STAGE_PREPARED, deadline);

@@ -10,6 +10,7 @@ enum phase {
     SETTLED, /* not on its way */
     PAUSED,  /* stop-copy: the source answers for it */
     GIVEN,   /* both do */
+    OWNED,   /* the target does */
 };
 
 struct vm_way {
@@ -32,6 +33,7 @@ struct liveness {
     struct vm_way *vms;
     struct migration_way *migrations; /* by item */
     bool *faults;                     /* by item: acts on a link now */
+    bool *down[LIVENESS_DIRECTIONS];  /* by link: this direction carries nothing */
     enum liveness_power *nodes;
     uint32_t on_their_way; /* so that nothing is searched when none is */
     uint64_t judged;
@@ -54,6 +56,9 @@ struct liveness *liveness_new(const struct scenario *scenario)
     liveness->vms = take(scenario->vm_count, sizeof *liveness->vms);
     liveness->migrations = take(scenario->item_count, sizeof *liveness->migrations);
     liveness->faults = take(scenario->item_count, sizeof *liveness->faults);
+    for (uint32_t d = 0; d < LIVENESS_DIRECTIONS; d++) {
+        liveness->down[d] = take(scenario->link_count, sizeof *liveness->down[d]);
+    }
     liveness->nodes = take(scenario->node_count, sizeof *liveness->nodes);
     return liveness;
 }
@@ -63,6 +68,9 @@ void liveness_free(struct liveness *liveness)
     free(liveness->vms);
     free(liveness->migrations);
     free(liveness->faults);
+    for (uint32_t d = 0; d < LIVENESS_DIRECTIONS; d++) {
+        free(liveness->down[d]);
+    }
     free(liveness->nodes);
     free(liveness);
 }
@@ -123,21 +131,14 @@ static bool hampered(const struct liveness *liveness, const struct vm_way *way)
     return false;
 }
 
-/* A `down` acts on the link of a node on a network. */
-static bool is_down(const struct liveness *liveness, uint32_t node, uint32_t network)
+/* The link of a node on a network does not carry both ways. */
+static bool is_down(const struct liveness *liveness, uint32_t link)
 {
-    for (uint32_t i = 0; i < liveness->scenario->item_count; i++) {
-        if (!liveness->faults[i]) {
-            continue;
-        }
-        const struct scenario_fault *fault = &liveness->scenario->timeline[i].action.fault;
-        const struct scenario_link *link = &liveness->scenario->links[fault->link.index];
-        if (fault->value[FAULT_DOWN] != QUANTITY_ABSENT && link->machine.kind == SCENARIO_NODE &&
-            link->machine.index == node && link->network == network) {
-            return true;
-        }
+    bool down = false;
+    for (uint32_t d = 0; d < LIVENESS_DIRECTIONS; d++) {
+        down = down || liveness->down[d][link];
     }
-    return false;
+    return down;
 }
 
 static bool path_is_up(const struct liveness *liveness, const struct vm_way *way)
@@ -147,9 +148,10 @@ static bool path_is_up(const struct liveness *liveness, const struct vm_way *way
         uint32_t network = migrate->over.items[i];
         struct scenario_part source = {SCENARIO_NODE, way->source};
         struct scenario_part target = {SCENARIO_NODE, migrate->to};
-        if (scenario_link_find(liveness->scenario, source, network) != SIM_NONE &&
-            scenario_link_find(liveness->scenario, target, network) != SIM_NONE &&
-            !is_down(liveness, way->source, network) && !is_down(liveness, migrate->to, network)) {
+        uint32_t here = scenario_link_find(liveness->scenario, source, network);
+        uint32_t there = scenario_link_find(liveness->scenario, target, network);
+        if (here != SIM_NONE && there != SIM_NONE && !is_down(liveness, here) &&
+            !is_down(liveness, there)) {
             return true;
         }
     }
@@ -159,17 +161,36 @@ static bool path_is_up(const struct liveness *liveness, const struct vm_way *way
 /* Nothing excuses that it does not run. */
 static bool is_calm(const struct liveness *liveness, const struct vm_way *way)
 {
-    if (liveness->nodes[way->source] != LIVENESS_ON || hampered(liveness, way)) {
-        return false;
+    bool source_on = liveness->nodes[way->source] == LIVENESS_ON;
+    bool target_on = liveness->nodes[migrate_of(liveness, way->item)->to] == LIVENESS_ON;
+    switch (way->phase) {
+    case PAUSED:
+        return source_on && !hampered(liveness, way);
+    case GIVEN:
+        return source_on && target_on && !hampered(liveness, way) && path_is_up(liveness, way);
+    case OWNED:
+        return target_on;
+    case SETTLED:
+        break;
     }
-    if (way->phase == PAUSED) {
-        return true;
-    }
-    return liveness->nodes[migrate_of(liveness, way->item)->to] == LIVENESS_ON &&
-           path_is_up(liveness, way);
+    return false;
 }
 
 /* ---- judging ------------------------------------------------------------------------------------------------------------------- */
+
+static const char *phase_text(enum phase phase)
+{
+    return phase == PAUSED  ? "was paused for its last pages"
+           : phase == GIVEN ? "was given"
+                            : "was taken over by its target";
+}
+
+static const char *calm_text(enum phase phase)
+{
+    return phase == PAUSED  ? "nothing stood in its way"
+           : phase == GIVEN ? "both nodes and a path between them were up"
+                            : "that or after the target was up again";
+}
 
 static void settle(struct liveness *liveness, struct vm_way *way)
 {
@@ -200,17 +221,14 @@ static void look(struct liveness *liveness, struct vm_way *way, sim_time now)
     }
     if (way->vanished_at != SIM_NEVER && now > way->vanished_at) {
         snprintf(text, sizeof text, "%s, and its last instance was destroyed on %s",
-                 way->phase == GIVEN ? "was given" : "was paused for its last pages",
-                 liveness->scenario->nodes[way->vanished_from].name);
+                 phase_text(way->phase), liveness->scenario->nodes[way->vanished_from].name);
         violate(liveness, way, way->vanished_at, text);
         return;
     }
     if (now - way->calm_since > way->allowed && is_calm(liveness, way)) {
-        snprintf(text, sizeof text, "%s, and ran nowhere %s after %s",
-                 way->phase == GIVEN ? "was given" : "was paused for its last pages",
+        snprintf(text, sizeof text, "%s, and ran nowhere %s after %s", phase_text(way->phase),
                  quantity_print_rounded(QUANTITY_TIME, way->allowed, allowed),
-                 way->phase == GIVEN ? "both nodes and a path between them were up"
-                                     : "nothing stood in its way");
+                 calm_text(way->phase));
         violate(liveness, way, way->calm_since + way->allowed, text);
     }
 }
@@ -260,6 +278,17 @@ void liveness_given(struct liveness *liveness, uint32_t item, uint32_t source, s
     }
 }
 
+void liveness_owned(struct liveness *liveness, uint32_t item, sim_time now)
+{
+    struct vm_way *way = &liveness->vms[migrate_of(liveness, item)->vm];
+    if (!liveness->finished && way->phase == GIVEN && way->item == item) {
+        disturb(liveness, way, now);
+        if (way->phase == GIVEN) {
+            way->phase = OWNED;
+        }
+    }
+}
+
 void liveness_ends(struct liveness *liveness, uint32_t item)
 {
     liveness->migrations[item].stop_copy = false;
@@ -297,8 +326,11 @@ void liveness_vm_gone(struct liveness *liveness, uint32_t vm, uint32_t node, uin
         return;
     }
     look(liveness, way, now);
-    /* Before GIVEN the target's copy is nothing: the source's is the VM. */
-    if (way->phase != SETTLED && (way->phase == PAUSED ? node == way->source : left == 0)) {
+    /* Before GIVEN the target's copy is nothing: the source's is the VM. After OWNED it is the other way round. */
+    bool vanished = way->phase == PAUSED  ? node == way->source
+                    : way->phase == OWNED ? node == migrate_of(liveness, way->item)->to
+                                          : left == 0;
+    if (way->phase != SETTLED && vanished) {
         way->vanished_at = now;
         way->vanished_from = node;
     }
@@ -343,6 +375,17 @@ void liveness_fault(struct liveness *liveness, uint32_t item, bool starts, sim_t
     }
     /* One that waits for its n-th frame does not act until then, and is seen by what it takes. */
     liveness->faults[item] = starts && fault->nth == QUANTITY_ABSENT;
+}
+
+void liveness_link(struct liveness *liveness, uint32_t link, uint32_t direction, bool up,
+                   sim_time now)
+{
+    SIM_ASSERT(direction < LIVENESS_DIRECTIONS);
+    if (liveness->down[direction][link] == !up) {
+        return;
+    }
+    liveness_frame_taken(liveness, link, now);
+    liveness->down[direction][link] = !up;
 }
 
 void liveness_frame_taken(struct liveness *liveness, uint32_t link, sim_time now)

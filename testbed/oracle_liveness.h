@@ -1,13 +1,14 @@
 /* testbed/oracle_liveness.h - the oracle "liveness": a VM on its way is not away for longer than the hand-over promises.
  *
  * A VM is on its way from the pause of stop-copy, and again from GIVEN, until an instance of it runs, it is lost with a host, or an
- * administrator switches it off. What it is allowed depends on which of the two it is:
+ * administrator switches it off. What it is allowed depends on how far it is:
  *
  *      paused   its source is up: it runs within 10 s, and twice the time that was predicted for the pages that were left
  *      given    both nodes are up and so is a network that both may use: it runs within 10 s
+ *      owned    its target is up: it runs within 10 s
  *
  *  V1. The 10 s begin anew with everything that disturbs the two nodes: power, freezing, a fault that starts or stops on a link that the
- *      migration may use, a frame that a fault takes there.
+ *      migration may use, such a link that goes down or up, a frame that a fault takes there.
  *  V2. While a fault other than `down` acts on such a link nothing is judged: how long the pages take is then the fault's business.
  *  V3. A VM whose last instance is destroyed on its way by anything but a loss of power or an administrator is a violation at once:
  *      nothing is left that could run.
@@ -18,7 +19,8 @@
 
 #include "testbed/scenario.h"
 
-#define LIVENESS_LIMIT_NS (10 * SIM_S)
+#define LIVENESS_LIMIT_NS   (10 * SIM_S)
+#define LIVENESS_DIRECTIONS 2u /* of a link: from its NIC, to its NIC */
 
 struct liveness;
 
@@ -32,6 +34,8 @@ void liveness_free(struct liveness *liveness);
 void liveness_stop_copy_begins(struct liveness *liveness, uint32_t item);
 void liveness_round(struct liveness *liveness, uint32_t item, sim_time predicted_pause_ns);
 void liveness_given(struct liveness *liveness, uint32_t item, uint32_t source, sim_time now);
+/* The target took it over, durably: from now on it is the target's, and lost with it. */
+void liveness_owned(struct liveness *liveness, uint32_t item, sim_time now);
 void liveness_ends(struct liveness *liveness, uint32_t item);
 /* Instances of VMs; `left` of the VM are still there. */
 void liveness_vm_paused(struct liveness *liveness, uint32_t vm, uint32_t node, sim_time now);
@@ -44,6 +48,9 @@ void liveness_vm_off(struct liveness *liveness, uint32_t vm);
 void liveness_machine(struct liveness *liveness, uint32_t node, enum liveness_power power,
                       sim_time now);
 void liveness_fault(struct liveness *liveness, uint32_t item, bool starts, sim_time now);
+/* One direction of a link carries frames, or does not: as the link itself says. */
+void liveness_link(struct liveness *liveness, uint32_t link, uint32_t direction, bool up,
+                   sim_time now);
 void liveness_frame_taken(struct liveness *liveness, uint32_t link, sim_time now);
 /* The run is over; later calls change nothing. */
 void liveness_finish(struct liveness *liveness, sim_time now);

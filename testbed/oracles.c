@@ -39,6 +39,7 @@ enum heard {
     HEARD_MACHINE,
     HEARD_FAULT_STARTS,
     HEARD_FAULT_STOPS,
+    HEARD_LINK_STATE,
     HEARD_FRAME_LOST,
     HEARD_STREAM_CHECKED,
     HEARD_LINK_TOTALS,
@@ -65,6 +66,7 @@ static const struct {
     {"machine.state", HEARD_MACHINE},
     {"fault.starts", HEARD_FAULT_STARTS},
     {"fault.stops", HEARD_FAULT_STOPS},
+    {"net.link_state", HEARD_LINK_STATE},
     {"net.frame_lost", HEARD_FRAME_LOST},
     {"net.stream_checked", HEARD_STREAM_CHECKED},
     {"link.totals", HEARD_LINK_TOTALS},
@@ -347,6 +349,9 @@ static void take_handover(struct oracles *oracles, uint32_t item, uint32_t node,
 {
     bool given = strcmp(record->text, "given") == 0;
     bool taken_back = strcmp(record->text, "taken back") == 0;
+    if (strcmp(record->text, "owned") == 0) {
+        liveness_owned(oracles->liveness, item, record->time);
+    }
     uint32_t vm = oracles->scenario->timeline[item].action.migrate.vm;
     if (node == SIM_NONE || (!given && !taken_back)) {
         return;
@@ -433,6 +438,17 @@ static void take_fault(struct oracles *oracles, bool starts, const struct record
                 oracles->nodes[i].migrated_at = record->time;
             }
         }
+    }
+}
+
+/* The path of a direction ends with the sign of its way. */
+static void take_link_state(struct oracles *oracles, const struct record *record)
+{
+    uint32_t link = index_of(oracles, record->origin, SCENARIO_LINK);
+    if (link != SIM_NONE) {
+        const char *path = sim_origin_path(recorder_sim(oracles->recorder), record->origin);
+        uint32_t direction = path[strlen(path) - 1] == '<' ? 1 : 0;
+        liveness_link(oracles->liveness, link, direction, record->values[0] != 0, record->time);
     }
 }
 
@@ -574,6 +590,9 @@ void oracles_take(struct oracles *oracles, const struct record *record)
     case HEARD_FAULT_STARTS:
     case HEARD_FAULT_STOPS:
         take_fault(oracles, heard == HEARD_FAULT_STARTS, record);
+        break;
+    case HEARD_LINK_STATE:
+        take_link_state(oracles, record);
         break;
     case HEARD_FRAME_LOST:
         take_frame_lost(oracles, record);

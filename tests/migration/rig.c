@@ -37,7 +37,7 @@ struct rig {
     struct rig_outcome *outcome;
     const struct judge *judge;
     uint32_t event, mend_event;
-    bool mended;
+    uint64_t calls; /* of the plan's node since the order */
 };
 
 static struct scenario *load(const struct rig_plan *plan)
@@ -117,7 +117,8 @@ static void strike(void *context)
 static void on_call(void *context, uint64_t ordinal)
 {
     struct rig *rig = context;
-    if (ordinal == rig->plan->nth && !rig->outcome->used) {
+    (void)ordinal;
+    if (sim_now(rig->world->sim) >= RIG_ORDERED_AT && rig->calls++ == rig->plan->nth) {
         sim_event_arm(rig->world->sim, rig->event, sim_now(rig->world->sim));
     }
 }

@@ -8,10 +8,12 @@
 #include "testbed/run.h"
 #include "testbed/world.h"
 
+#define RIG_ORDERED_AT SIM_S /* the migration */
+
 enum rig_break {
     RIG_NOTHING,
     RIG_DROP_FRAME,    /* the nth frame that arrives on a direction of a link */
-    RIG_CRASH_AT_CALL, /* power of a node fails at its nth blocking call; back after `for_ns` */
+    RIG_CRASH_AT_CALL, /* power of a node fails at its nth blocking call after the order; back after `for_ns` */
     RIG_CUT_AT_CALL, /* a node's migration link is cut, one direction or both, at its nth blocking call, for `for_ns` */
     RIG_FREEZE_AT_CALL,
 };
