@@ -118,6 +118,13 @@ static enum rt_error error_of_end(enum tcp_end why)
     return RT_RESET;
 }
 
+/* The peer's FIN is here, in order: no more will come than what is already readable. (tcp_peer_finished waits until all was taken.) */
+static bool has_fin(const struct tcp_connection *connection)
+{
+    enum tcp_state state = tcp_state(connection);
+    return state == TCP_CLOSE_WAIT || state == TCP_CLOSING || state == TCP_LAST_ACK || state == TCP_TIME_WAIT;
+}
+
 static uint64_t readable(const struct rt_stream *stream)
 {
     return stream->left.bytes + (stream->connection != NULL ? tcp_readable(stream->connection) : 0);
@@ -136,7 +143,7 @@ static void on_connected(void *context, struct tcp_connection *connection)
 static void on_readable(void *context, struct tcp_connection *connection)
 {
     struct rt_stream *stream = context;
-    if (tcp_peer_finished(connection)) {
+    if (has_fin(connection)) {
         stream->finished = true;
     }
     if (readable(stream) >= stream->wanted || tcp_state(connection) != TCP_ESTABLISHED) {
@@ -335,7 +342,7 @@ static enum rt_error wait_readable(struct rt_stream *stream, uint64_t length, rt
     stream->waiters++;
     while (!stream->closing && readable(stream) < length && !stream->ended && !stream->finished &&
            wake == TASK_SIGNALLED) {
-        if (stream->connection != NULL && tcp_peer_finished(stream->connection)) {
+        if (stream->connection != NULL && has_fin(stream->connection)) {
             stream->finished = true;
             break;
         }
