@@ -364,12 +364,13 @@ void sim_event_arm(struct sim *sim, uint32_t event, sim_time at)
     if (at >= record->entry_time) {
         return;
     }
-    record->generation += record->entry_time != SIM_NEVER;
+    if (record->entry_time != SIM_NEVER) {
+        record->generation++;
+        sim_queue_compact(sim);
+    }
     record->entry_time = at;
-    radix_queue_push(
-        &sim->queue,
-        (struct radix_entry){.time = at, .index = event, .generation = record->generation});
-    sim_queue_compact(sim);
+    struct radix_entry entry = {.time = at, .index = event, .generation = record->generation};
+    radix_queue_push(&sim->queue, entry);
 }
 
 void sim_event_cancel(struct sim *sim, uint32_t event)

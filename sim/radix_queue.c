@@ -76,11 +76,14 @@ static void radix_queue_grow(struct radix_queue *queue)
     }
 }
 
-struct radix_entry *radix_queue_chunk_add(struct radix_queue *queue, struct radix_entry *cursor)
+/* Adds a chunk to a slot that has none or whose newest is full, and the entry to the chunk. */
+void radix_queue_push_chunk(struct radix_queue *queue, struct radix_entry entry, uint32_t level,
+                            uint32_t slot)
 {
     if (SIM_UNLIKELY(queue->free_chunks == NULL)) {
         radix_queue_grow(queue);
     }
+    struct radix_entry *cursor = queue->cursors[level][slot];
     struct radix_chunk *chunk = queue->free_chunks;
     queue->free_chunks = chunk->next;
     chunk->next = chunk;
@@ -91,7 +94,10 @@ struct radix_entry *radix_queue_chunk_add(struct radix_queue *queue, struct radi
         chunk->depth = newest->depth + 1;
         newest->next = chunk;
     }
-    return chunk->entries;
+    chunk->entries[0] = entry;
+    queue->cursors[level][slot] = &chunk->entries[1];
+    queue->occupied[level] |= UINT32_C(1) << slot;
+    queue->levels |= UINT32_C(1) << level;
 }
 
 static void radix_queue_chunk_free(struct radix_queue *queue, struct radix_chunk *chunk)

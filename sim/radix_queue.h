@@ -76,7 +76,8 @@ void radix_queue_init(struct radix_queue *queue);
 void radix_queue_close(struct radix_queue *queue);
 
 /* Slow halves of the inline functions below. */
-struct radix_entry *radix_queue_chunk_add(struct radix_queue *queue, struct radix_entry *cursor);
+void radix_queue_push_chunk(struct radix_queue *queue, struct radix_entry entry, uint32_t level,
+                            uint32_t slot);
 void radix_queue_near_insert(struct radix_queue *queue, struct radix_entry entry);
 bool radix_queue_refill(struct radix_queue *queue, sim_time until);
 
@@ -97,9 +98,8 @@ static inline void radix_queue_push_slot(struct radix_queue *queue, struct radix
     uint32_t slot = (uint32_t)((uint64_t)entry.time >> (level * RADIX_DIGIT_BITS)) % RADIX_SLOTS;
     struct radix_entry *cursor = queue->cursors[level][slot];
     if (SIM_UNLIKELY(((uintptr_t)cursor & (RADIX_CHUNK_BYTES - 1)) == 0)) {
-        cursor = radix_queue_chunk_add(queue, cursor);
-        queue->occupied[level] |= UINT32_C(1) << slot;
-        queue->levels |= UINT32_C(1) << level;
+        radix_queue_push_chunk(queue, entry, level, slot);
+        return;
     }
     *cursor = entry;
     queue->cursors[level][slot] = cursor + 1;
