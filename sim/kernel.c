@@ -13,8 +13,8 @@
 #include "sim/kernel.h"
 
 #include "sim/assert.h"
-#include "sim/chance.h"
 #include "sim/event_wave.h"
+#include "sim/origin_table.h"
 #include "sim/radix_queue.h"
 
 #include <inttypes.h>
@@ -46,11 +46,6 @@ struct sim_record {
 };
 _Static_assert(sizeof(struct sim_record) == RADIX_RECORD_BYTES, "a record is one cache line");
 
-struct sim_origin {
-    char *path;
-    uint64_t draw; /* first part of the order when ties are shuffled, else 0 */
-};
-
 struct sim {
     struct sim_clock clock; /* first: kernel.h reads it there */
     uint64_t sequence;
@@ -71,11 +66,7 @@ struct sim {
     bool ties_shuffle;
     volatile sig_atomic_t stop;
     uint64_t seed;
-    struct sim_origin *origins;
-    uint32_t origin_count;
-    uint32_t origin_capacity;
-    uint32_t *ranks;  /* origin -> rank */
-    uint32_t *sorted; /* place in the order of paths -> origin */
+    struct origin_table origins;
 };
 
 /* ---- life ---------------------------------------------------------------------------------------------------------- */
@@ -99,12 +90,7 @@ void sim_close(struct sim *sim)
     radix_queue_close(&sim->queue);
     event_wave_close(&sim->present);
     event_wave_close(&sim->next);
-    for (uint32_t i = 0; i < sim->origin_count; i++) {
-        free(sim->origins[i].path);
-    }
-    free(sim->origins);
-    free(sim->ranks);
-    free(sim->sorted);
+    origin_table_close(&sim->origins);
     free(sim->records);
     free(sim);
 }
@@ -114,123 +100,31 @@ void sim_close(struct sim *sim)
 uint32_t sim_origin_add(struct sim *sim, const char *path)
 {
     SIM_ASSERT(!sim->sealed);
-    SIM_ASSERT(path != NULL);
-    if (sim->origin_count == sim->origin_capacity) {
-        sim->origin_capacity = sim->origin_capacity == 0 ? 16 : sim->origin_capacity * 2;
-        sim->origins = realloc(sim->origins, sim->origin_capacity * sizeof(*sim->origins));
-        SIM_ASSERT(sim->origins != NULL);
-    }
-    char *copy = strdup(path);
-    SIM_ASSERT(copy != NULL);
-    sim->origins[sim->origin_count] = (struct sim_origin){.path = copy};
-    return sim->origin_count++;
-}
-
-/* Sorts origin numbers by (draw, path): heapsort, because the paths are unique and nothing else may matter. */
-static bool sim_origin_less(const struct sim *sim, uint32_t a, uint32_t b)
-{
-    const struct sim_origin *first = &sim->origins[a];
-    const struct sim_origin *second = &sim->origins[b];
-    if (first->draw != second->draw) {
-        return first->draw < second->draw;
-    }
-    return strcmp(first->path, second->path) < 0;
-}
-
-static void sim_origin_sift(const struct sim *sim, uint32_t *order, uint32_t root, uint32_t count)
-{
-    for (uint32_t child; (child = 2 * root + 1) < count; root = child) {
-        if (child + 1 < count && sim_origin_less(sim, order[child], order[child + 1])) {
-            child++;
-        }
-        if (!sim_origin_less(sim, order[root], order[child])) {
-            return;
-        }
-        uint32_t swapped = order[root];
-        order[root] = order[child];
-        order[child] = swapped;
-    }
-}
-
-static void sim_origins_sort(const struct sim *sim, uint32_t *order)
-{
-    uint32_t count = sim->origin_count;
-    for (uint32_t i = 0; i < count; i++) {
-        order[i] = i;
-    }
-    for (uint32_t root = count / 2; root-- > 0;) {
-        sim_origin_sift(sim, order, root, count);
-    }
-    for (uint32_t end = count; end-- > 1;) {
-        uint32_t swapped = order[0];
-        order[0] = order[end];
-        order[end] = swapped;
-        sim_origin_sift(sim, order, 0, end);
-    }
+    return origin_table_add(&sim->origins, path);
 }
 
 void sim_origins_seal(struct sim *sim)
 {
     SIM_ASSERT(!sim->sealed);
-    sim->ranks = calloc(sim->origin_count + 1u, sizeof(*sim->ranks));
-    sim->sorted = calloc(sim->origin_count + 1u, sizeof(*sim->sorted));
-    SIM_ASSERT(sim->ranks != NULL);
-    SIM_ASSERT(sim->sorted != NULL);
-    sim_origins_sort(sim, sim->sorted);
-    for (uint32_t i = 1; i < sim->origin_count; i++) {
-        bool unique = strcmp(sim_origin_path(sim, sim->sorted[i - 1]),
-                             sim_origin_path(sim, sim->sorted[i])) != 0;
-        SIM_ASSERT(unique);
-    }
-    uint32_t *order = sim->sorted;
-    if (sim->ties_shuffle) {
-        /* A draw for each path, and not a shuffle of the list: an origin more leaves the order of the others. */
-        for (uint32_t i = 0; i < sim->origin_count; i++) {
-            struct chance key = chance_key(sim->seed, "sim.ties", sim->origins[i].path);
-            sim->origins[i].draw = chance_at(key, 0);
-        }
-        order = calloc(sim->origin_count + 1u, sizeof(*order));
-        SIM_ASSERT(order != NULL);
-        sim_origins_sort(sim, order);
-    }
-    for (uint32_t rank = 0; rank < sim->origin_count; rank++) {
-        sim->ranks[order[rank]] = rank;
-    }
-    if (order != sim->sorted) {
-        free(order);
-    }
+    origin_table_seal(&sim->origins, sim->seed, sim->ties_shuffle);
     sim->sealed = true;
 }
 
 uint32_t sim_origin_count(const struct sim *sim)
 {
-    return sim->origin_count;
+    return sim->origins.count;
 }
 
 const char *sim_origin_path(const struct sim *sim, uint32_t origin)
 {
-    SIM_ASSERT(origin < sim->origin_count);
-    return sim->origins[origin].path;
+    SIM_ASSERT(origin < sim->origins.count);
+    return sim->origins.paths[origin];
 }
 
 uint32_t sim_origin_find(const struct sim *sim, const char *path)
 {
     SIM_ASSERT(sim->sealed);
-    uint32_t low = 0;
-    uint32_t high = sim->origin_count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        int order = strcmp(path, sim->origins[sim->sorted[middle]].path);
-        if (order == 0) {
-            return sim->sorted[middle];
-        }
-        if (order < 0) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
-    }
-    return SIM_NONE;
+    return origin_table_find(&sim->origins, path);
 }
 
 /* ---- events -------------------------------------------------------------------------------------------------------- */
@@ -262,7 +156,7 @@ static void sim_records_grow(struct sim *sim)
 static uint32_t sim_record_take(struct sim *sim, uint32_t origin, sim_callback *callback,
                                 void *context, enum sim_record_state state)
 {
-    SIM_ASSERT(origin < sim->origin_count);
+    SIM_ASSERT(origin < sim->origins.count);
     SIM_ASSERT(callback != NULL);
     uint32_t index = sim->free_record;
     uint32_t generation = 0;
@@ -356,7 +250,7 @@ void sim_event_arm(struct sim *sim, uint32_t event, sim_time at)
     record->time = at;
     record->sequence = sim->sequence++;
     if (at == sim->clock.now) {
-        event_wave_add(&sim->next, (struct event_key){.rank = sim->ranks[record->origin],
+        event_wave_add(&sim->next, (struct event_key){.rank = sim->origins.ranks[record->origin],
                                                       .index = event,
                                                       .sequence = record->sequence});
         return;
@@ -530,7 +424,7 @@ static inline void sim_instant_run(struct sim *sim)
         radix_queue_drop_first(&sim->queue);
         struct sim_record *record = &sim->records[entry.index];
         record->entry_time = SIM_NEVER;
-        event_wave_add(&sim->present, (struct event_key){.rank = sim->ranks[record->origin],
+        event_wave_add(&sim->present, (struct event_key){.rank = sim->origins.ranks[record->origin],
                                                          .index = entry.index,
                                                          .sequence = record->sequence});
     } while (sim_next_find(sim, sim->clock.now));
@@ -541,8 +435,9 @@ static void sim_describe(void *context, char *out, size_t capacity)
 {
     const struct sim *sim = context;
     uint64_t now = (uint64_t)sim->clock.now;
-    const char *origin =
-        sim->running_origin < sim->origin_count ? sim->origins[sim->running_origin].path : "(none)";
+    const char *origin = sim->running_origin < sim->origins.count
+                             ? sim->origins.paths[sim->running_origin]
+                             : "(none)";
     snprintf(out, capacity,
              "at %" PRIu64 ".%09" PRIu64 " s (wave %" PRIu32 "), event %" PRIu64
              ", origin %s, seed %" PRIu64,

@@ -16,9 +16,9 @@
  *  K5. A cancelled or freed event never runs, even if it stands in the present wave.
  *  K6. More than SIM_WAVES_MAX waves in an instant is a livelock and fails an assertion that names the origin.
  *
- * The queue is a monotone radix heap: events lie in buckets by the highest bit in which their time differs from the present one,
- * so arming is O(1) and every event moves to a lower bucket at most 63 times, in practice three or four. Postponing an event
- * leaves its entry where it is and moves it when it surfaces, which makes a retransmission timer that is put off by every
+ * The queue (sim/radix_queue.h) is a monotone radix heap: events lie in slots by the highest 5-bit digit in which their time differs
+ * from the present one, so arming is O(1) and every event moves to a lower level at most 12 times, in practice once or twice. Postponing
+ * an event leaves its entry where it is and moves it when it surfaces, which makes a retransmission timer that is put off by every
  * acknowledgement cost one store. Entries of cancelled events are dropped when they surface, or all at once when they
  * outnumber the live ones. (Ahuja, Mehlhorn, Orlin, Tarjan: Faster Algorithms for the Shortest Path Problem, JACM 1990.) */
 #ifndef ORRERY_SIM_KERNEL_H
@@ -48,7 +48,7 @@ uint32_t sim_origin_add(struct sim *sim, const char *path);
 void sim_origins_seal(struct sim *sim);
 uint32_t sim_origin_count(const struct sim *sim);
 const char *sim_origin_path(const struct sim *sim, uint32_t origin);
-/* The origin of a path, or SIM_NONE. */
+/* The origin of a path, or SIM_NONE; after the seal. */
 uint32_t sim_origin_find(const struct sim *sim, const char *path);
 
 /* ---- events ------------------------------------------------------------------------------------------------------- */
@@ -56,24 +56,25 @@ uint32_t sim_origin_find(const struct sim *sim, const char *path);
 /* A new idle event; the index stays valid until event_free. Amortised O(1); allocates when the pool grows. */
 uint32_t sim_event_new(struct sim *sim, uint32_t origin, sim_callback *callback, void *context);
 void sim_event_free(struct sim *sim, uint32_t event);
-/* Queues an idle event, or moves a queued one (K3), to `at` >= now. Never allocates for a postponed event. */
+/* Queues an idle event, or moves a queued one (K3), to `at`, now <= at < SIM_NEVER. Never allocates for a postponed event. */
 void sim_event_arm(struct sim *sim, uint32_t event, sim_time at);
-/* Takes a queued event out of the queue; an idle one is left as it is. */
+/* Takes a queued event out of the queue; an idle one is left as it is. A call that is cancelled is gone. */
 void sim_event_cancel(struct sim *sim, uint32_t event);
 bool sim_event_queued(const struct sim *sim, uint32_t event);
 /* The instant a queued event will run at, SIM_NEVER for an idle one. */
 sim_time sim_event_time(const struct sim *sim, uint32_t event);
-/* Runs `callback` once at `at`. The index can be cancelled until then. */
-uint32_t sim_call_at(struct sim *sim, uint32_t origin, sim_time at, sim_callback *callback, void *context);
+/* Runs `callback` once at `at`. The index can be cancelled or re-armed until then; it is free when the callback begins. */
+uint32_t sim_call_at(struct sim *sim, uint32_t origin, sim_time at, sim_callback *callback,
+                     void *context);
 
 /* ---- running ------------------------------------------------------------------------------------------------------ */
 enum sim_stop {
-    SIM_STOP_IDLE,    /* nothing is queued             */
-    SIM_STOP_UNTIL,   /* the next event is after until; now is `until` */
-    SIM_STOP_ASKED,   /* sim_stop was called: all waves up to the callback's are complete, that wave to its end */
+    SIM_STOP_IDLE,  /* nothing is queued; now is the instant of the last event */
+    SIM_STOP_UNTIL, /* the next event is after until; now is `until` */
+    SIM_STOP_ASKED, /* sim_stop was called: all waves up to the callback's are complete, that wave to its end */
 };
 
-/* Runs events with time <= until. */
+/* Runs events with time <= until; until >= now. Not from a callback. */
 enum sim_stop sim_run(struct sim *sim, sim_time until);
 /* Makes sim_run return after the present wave. Callable from callbacks only. */
 void sim_stop(struct sim *sim);
@@ -82,6 +83,7 @@ void sim_interrupt(struct sim *sim);
 
 uint64_t sim_seed(const struct sim *sim);
 uint64_t sim_events_run(const struct sim *sim);
+/* Number of the present wave, from 0 at each instant; waves whose events were all cancelled are not counted. */
 uint32_t sim_wave(const struct sim *sim);
 /* Origin of the running callback, SIM_NONE outside of sim_run. */
 uint32_t sim_running_origin(const struct sim *sim);

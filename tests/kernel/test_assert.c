@@ -156,7 +156,7 @@ static const struct row rows[] = {
     {"armed for the past", armed_for_the_past, {"at >= sim->clock.now"}, NULL},
     {"armed for never", armed_for_never, {"assertion failed"}, NULL},
     {"armed before the seal", armed_unsealed, {"assertion failed"}, NULL},
-    {"unknown origin", unknown_origin, {"origin < sim->origin_count"}, NULL},
+    {"unknown origin", unknown_origin, {"origin < sim->origins.count"}, NULL},
     {"same path twice", same_path_twice, {"unique"}, NULL},
     {"origin after the seal", origin_after_the_seal, {"!sim->sealed"}, NULL},
     {"freed twice", freed_twice, {"SIM_RECORD_FREE"}, NULL},
