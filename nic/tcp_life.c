@@ -153,14 +153,6 @@ void tcp_witness_end_of_stream(struct tcp_connection *c)
 
 /* ---- events and calls -------------------------------------------------------------------------------------------------- */
 
-void tcp_event_begin(struct tcp_connection *c)
-{
-    SIM_ASSERT(c->depth == 0);
-    tcp_clock(c->layer);
-    c->depth = 1;
-    c->layer->busy++;
-}
-
 static void tell_ended(struct tcp_connection *c)
 {
     const struct tcp_user *user = c->user;

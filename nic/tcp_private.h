@@ -112,11 +112,11 @@ struct tcp_hystart {
 
 struct tcp_connection {
     /* -- what finds it, and what header prediction reads -- */
-    uint64_t addresses; /* peer << 32 | local */
-    uint32_t ports;     /* peer << 16 | local */
-    uint8_t state;      /* enum tcp_state     */
-    uint8_t slow;       /* enum tcp_slow      */
-    uint8_t news;       /* enum tcp_news      */
+    _Alignas(64) uint64_t addresses; /* peer << 32 | local */
+    uint32_t ports;                  /* peer << 16 | local */
+    uint8_t state;                   /* enum tcp_state     */
+    uint8_t slow;                    /* enum tcp_slow      */
+    uint8_t news;                    /* enum tcp_news      */
     bool ack_now;
     uint64_t rcv_nxt;
     uint64_t rcv_adv;   /* right edge of the window as advertised */
@@ -229,6 +229,7 @@ struct tcp_listener {
 struct tcp_layer {
     struct tcp_connection *last; /* to which the last segment belonged */
     sim_time clock_global;       /* instant for which `now` holds */
+    const sim_time *clock;       /* of the kernel */
     sim_time now;                /* machine's monotonic time */
     uint32_t now_ms;
     uint32_t busy; /* Z3 */
@@ -274,7 +275,7 @@ void tcp_clock_read(struct tcp_layer *layer);
 /* Brings layer->now to the present instant. */
 static inline void tcp_clock(struct tcp_layer *layer)
 {
-    if (layer->clock_global != sim_now(layer->net->sim)) {
+    if (layer->clock_global != *layer->clock) {
         tcp_clock_read(layer);
     }
 }
@@ -308,8 +309,14 @@ struct tcp_listener *tcp_listener_find(const struct tcp_layer *layer, uint16_t p
 struct tcp_connection *tcp_at(const struct tcp_layer *layer, uint32_t index);
 
 /* ---- a connection's life (tcp_life.c) --------------------------------------------------------------------------------- */
-/* Both open and close an event (Z1). tcp_event_end may free the connection. */
-void tcp_event_begin(struct tcp_connection *c);
+/* Both enclose an event (Z1), after tcp_clock. tcp_event_end may free the connection. */
+static inline void tcp_event_begin(struct tcp_connection *c)
+{
+    SIM_ASSERT(c->depth == 0);
+    SIM_ASSERT_SLOW(c->layer->clock_global == *c->layer->clock);
+    c->depth = 1;
+    c->layer->busy++;
+}
 void tcp_event_end(struct tcp_connection *c);
 /* Both enclose a user's call (Z2). At the end it sends, unless an event of the connection is running, which will. May free it. */
 static inline void tcp_call_begin(struct tcp_connection *c)

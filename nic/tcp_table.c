@@ -278,6 +278,7 @@ struct tcp_layer *tcp_layer_new(struct ip_stack *stack, const struct tcp_profile
     layer->machine = ip_stack_machine(stack);
     layer->origin = ip_stack_origin(stack);
     layer->profile = profile;
+    layer->clock = &((const struct sim_clock *)(const void *)layer->net->sim)->now;
     layer->clock_global = -1;
     layer->port_next = TCP_PORT_FIRST;
     layer->free_first = SIM_NONE;

@@ -5,7 +5,7 @@
 
 void tcp_clock_read(struct tcp_layer *layer)
 {
-    layer->clock_global = sim_now(layer->net->sim);
+    layer->clock_global = *layer->clock;
     layer->now = machine_now(layer->machine);
     layer->now_ms = (uint32_t)((uint64_t)layer->now / (uint64_t)SIM_MS);
 }
@@ -200,6 +200,7 @@ void tcp_timer_expired(void *context)
 {
     struct tcp_connection *c = context;
     struct tcp_layer *layer = c->layer;
+    tcp_clock(layer);
     tcp_event_begin(c);
     sim_time now = layer->now;
     for (uint32_t i = 0; i < TCP_DEADLINES && !c->dead; i++) {
