@@ -430,7 +430,10 @@ static void take_timeout(struct judge *judge, const struct record *record)
         if (item->kind == SCENARIO_MIGRATE && node.kind == SCENARIO_NODE && m->ordered &&
             !m->ended && (node.index == m->from_node || node.index == item->action.migrate.to)) {
             m->timeouts[m->step]++;
-            m->waited[m->step] += record->values[2];
+            sim_time since = record->time - record->values[2];
+            m->waited[m->step] +=
+                record->time - (since > m->waited_until ? since : m->waited_until);
+            m->waited_until = record->time;
             judge_changed(judge, (struct scenario_part){SCENARIO_ACTION, i});
         }
     }

@@ -50,7 +50,8 @@ struct judge_migration {
     bool has_final; /* the last round was sent after the pause */
     uint64_t pages_sent, zero_pages, bytes_sent;
     uint32_t timeouts[JUDGE_STEPS]; /* TCP time-outs of its connections, by step */
-    sim_time waited[JUDGE_STEPS];   /* ... and how long those waited, together */
+    sim_time waited[JUDGE_STEPS];   /* ... and how long one or more of those waited */
+    sim_time waited_until;          /* the last of them ended */
     uint32_t network;               /* that its connection goes over; SIM_NONE before it is open */
     char rule[96], how[192];
     uint32_t handover_given, handover_owned, handover_taken_back;

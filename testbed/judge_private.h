@@ -39,7 +39,8 @@ enum judge_kind {
     KIND_TRAFFIC_ENDED,
 };
 
-enum judge_power { JUDGE_POWERED_DOWN, JUDGE_RUNNING, JUDGE_FROZEN };
+/* Before its first record nobody knows. */
+enum judge_power { JUDGE_UNSEEN, JUDGE_POWERED_DOWN, JUDGE_RUNNING, JUDGE_FROZEN };
 
 struct judge_item {
     sim_time started_at, ended_at;

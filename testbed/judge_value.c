@@ -198,7 +198,7 @@ static struct expression_value vm_value(const struct judge *judge, uint32_t inde
     bool still = vm->still_since != SIM_NEVER;
     sim_time still_for = still ? judge->now - vm->still_since : 0;
     if (is(property, "state")) {
-        return word(states[vm->state]);
+        return vm->node == SIM_NONE ? unknown() : word(states[vm->state]);
     }
     if (is(property, "node")) {
         return vm->node == SIM_NONE ? unknown() : word(judge->scenario->nodes[vm->node].name);
@@ -224,7 +224,10 @@ static struct expression_value machine_value(enum judge_power power, int64_t mem
         [JUDGE_RUNNING] = "running",
         [JUDGE_FROZEN] = "frozen",
     };
-    return is(property, "state") ? word(states[power]) : number(memory_bytes);
+    if (!is(property, "state")) {
+        return number(memory_bytes);
+    }
+    return power == JUDGE_UNSEEN ? unknown() : word(states[power]);
 }
 
 static struct expression_value wire_value(const struct judge_traffic *traffic,

@@ -126,9 +126,10 @@ static void add_final(struct report_table *table, const struct judge_migration *
     report_cell(table, "%s", report_size(final->bytes, figure));
     report_cell(table, "%s", report_time(final->took, figure));
     sim_time pause = m->running_known ? m->resumed_at - m->paused_at : 0;
-    if (pause > final->took) {
-        snprintf(note, sizeof note, "(+%s %s)", report_time(pause - final->took, figure),
-                 m->completed ? "disks, resume" : "until it ran again");
+    sim_time rest = pause - final->took;
+    if (rest > 0) {
+        snprintf(note, sizeof note, "(+%s %s)", report_time(rest, figure),
+                 m->completed && rest < SIM_S ? "disks, resume" : "until it ran again");
     }
     report_row(table, note[0] != 0 ? note : NULL);
 }
@@ -311,7 +312,8 @@ static uint32_t expect_width(const struct scenario *scenario)
     return width;
 }
 
-static void print_expectation(const struct page *page, uint32_t index, uint32_t width)
+static void print_expectation(const struct page *page, uint32_t index, uint32_t width,
+                              uint32_t verdict_width)
 {
     const struct scenario_expect *expect = &page->result->scenario->expect[index];
     struct judge_expectation expectation;
@@ -320,7 +322,9 @@ static void print_expectation(const struct page *page, uint32_t index, uint32_t 
         [TRUTH_FALSE] = "fail", [TRUTH_TRUE] = "pass", [TRUTH_UNKNOWN] = "unknown"};
     judge_expectation(page->result->judge, index, &expectation);
     fprintf(page->out, "expect  %-*s    ", (int)width, expect->text);
-    print_word(page, color_of(expectation.held), words[expectation.held]);
+    const char *word = words[expectation.held];
+    print_word(page, color_of(expectation.held), word);
+    fprintf(page->out, "%*s", (int)(verdict_width - (uint32_t)strlen(word)), "");
     if (expectation.held == TRUTH_UNKNOWN) {
         fputs(expect->kind == SCENARIO_EXPECT_WITHIN
                   ? "   its time was not over when the run ended, or never began"
@@ -341,13 +345,19 @@ static void print_expectations(const struct page *page)
     static const enum truth order[] = {TRUTH_FALSE, TRUTH_UNKNOWN, TRUTH_TRUE};
     const struct scenario *scenario = page->result->scenario;
     uint32_t width = expect_width(scenario);
+    uint32_t verdict_width = 4;
+    for (uint32_t i = 0; i < scenario->expect_count; i++) {
+        struct judge_expectation expectation;
+        judge_expectation(page->result->judge, i, &expectation);
+        verdict_width = expectation.held == TRUTH_UNKNOWN ? 7 : verdict_width;
+    }
     fputc('\n', page->out);
     for (uint32_t pass = 0; pass < 3; pass++) {
         for (uint32_t i = 0; i < scenario->expect_count; i++) {
             struct judge_expectation expectation;
             judge_expectation(page->result->judge, i, &expectation);
             if (expectation.held == order[pass]) {
-                print_expectation(page, i, width);
+                print_expectation(page, i, width, verdict_width);
             }
         }
     }

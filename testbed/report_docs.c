@@ -62,7 +62,7 @@ static const struct field timeout_fields[] = {
     {"step", TEXT, "the step", NULL, false},
     {"count", INTEGER, "retransmission time-outs of TCP at its two nodes in that step", NULL,
      false},
-    {"waited_ns", INTEGER, "how long those waited, together", NULL, false},
+    {"waited_ns", INTEGER, "how long one or more of those waited", NULL, false},
     {0},
 };
 static const struct field expectation_fields[] = {

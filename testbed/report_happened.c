@@ -94,7 +94,7 @@ static void add_fate(const struct teller *teller, uint32_t item, struct report_t
         report_add(text, "; it stands still on %s", node_name(teller, vm->node));
         break;
     case JUDGE_VM_LOST:
-        report_add(text, "; it is lost");
+        report_add(text, "; it is lost with %s", node_name(teller, vm->node));
         break;
     case JUDGE_VM_OFF:
         report_add(text, "; it is switched off");
@@ -140,10 +140,13 @@ static void tell_open(const struct teller *teller, uint32_t item)
     const struct judge_vm *vm = judge_vm(teller->judge, migrate->vm);
     enum judge_step step = report_last_step(m);
     const char *source = node_name(teller, m->from_node), *target = node_name(teller, migrate->to);
-    if (m->handover_given > 0 && vm->state == JUDGE_VM_RUNNING) {
+    if (m->handover_given > 0 && m->running_known) {
         add_way(teller, item, "moved", &text);
         add_absence(m, " and ", &text);
         report_add(&text, "; %s has not heard of it yet", source);
+    } else if (m->handover_given > 0 && vm->state != JUDGE_VM_PAUSED) {
+        add_way(teller, item, "did not move", &text);
+        add_fate(teller, item, &text);
     } else if (m->handover_given > 0) {
         report_add(&text,
                    "%s runs nowhere: %s gave it to %s, and the two have not met since. Until they "
@@ -235,7 +238,8 @@ static bool was_told(const struct teller *teller, uint32_t vm)
         const struct scenario_item *item = &teller->scenario->timeline[i];
         const struct judge_migration *m = judge_migration(teller->judge, i);
         if (item->kind == SCENARIO_MIGRATE && item->action.migrate.vm == vm &&
-            judge_action_start(teller->judge, i) != SIM_NEVER && !m->completed) {
+            judge_action_start(teller->judge, i) != SIM_NEVER && !m->completed &&
+            (m->handover_given == 0 || !m->running_known)) {
             return true;
         }
     }
@@ -252,9 +256,11 @@ static void tell_vm(const struct teller *teller, uint32_t vm)
     report_instant(since, figure);
     if (v->node == SIM_NONE) {
         report_add(&text, "%s never ran", name);
+    } else if (was_told(teller, vm)) {
+        return;
     } else if (v->state == JUDGE_VM_LOST) {
         report_add(&text, "%s was lost with %s at %s", name, node_name(teller, v->node), figure);
-    } else if (v->state == JUDGE_VM_PAUSED && !was_told(teller, vm)) {
+    } else if (v->state == JUDGE_VM_PAUSED) {
         report_add(&text, "%s stands still on %s since %s", name, node_name(teller, v->node),
                    figure);
     } else if (v->state == JUDGE_VM_OFF) {
@@ -364,23 +370,22 @@ static void add_link_fault(struct report_text *text, const struct scenario_fault
                            enum fault_kind kind)
 {
     char figure[REPORT_FIGURE_BYTES];
-    uint64_t value = (uint64_t)fault->value[kind];
+    int64_t value = fault->value[kind];
     switch (kind) {
     case FAULT_DOWN:
         report_add(text, "was down");
         break;
     case FAULT_LOSS:
-        report_add(text, "lost %s of its frames",
-                   quantity_print(QUANTITY_SHARE, fault->value[kind], figure));
+        report_add(text, "lost %s of its frames", quantity_print(QUANTITY_SHARE, value, figure));
         break;
     case FAULT_DELAY:
-        report_add(text, "delayed frames by %s more", report_time((sim_time)value, figure));
+        report_add(text, "took %s longer", quantity_print(QUANTITY_TIME, value, figure));
         break;
     case FAULT_RATE:
-        report_add(text, "carried only %s", report_rate(value, figure));
+        report_add(text, "carried only %s", quantity_print(QUANTITY_RATE, value, figure));
         break;
     case FAULT_QUEUE:
-        report_add(text, "had queues of %s", report_size(value, figure));
+        report_add(text, "had queues of %s", quantity_print(QUANTITY_SIZE, value, figure));
         break;
     default:
         report_add(text, "had the fault '%s'", fault_table[kind].key->name);
@@ -412,8 +417,11 @@ void report_add_fault(struct report_text *text, const struct scenario *scenario,
     bool link = fault->target == SCENARIO_FAULT_LINK;
     bool first = true;
     report_add(text, "%s", scenario_part_name(scenario, link ? fault->link : fault->machine));
+    if (fault->nth != QUANTITY_ABSENT) {
+        report_add(text, " was to lose frame %lld", (long long)fault->nth);
+    }
     for (uint32_t kind = 0; kind < FAULT_KINDS; kind++) {
-        if (fault->value[kind] == QUANTITY_ABSENT) {
+        if (fault->value[kind] == QUANTITY_ABSENT || fault->nth != QUANTITY_ABSENT) {
             continue;
         }
         report_add(text, first ? " " : ", ");
@@ -425,10 +433,8 @@ void report_add_fault(struct report_text *text, const struct scenario *scenario,
         }
     }
     if (link && fault->direction != SCENARIO_BOTH) {
-        report_add(text, fault->direction == SCENARIO_TO ? " towards it" : " from it");
-    }
-    if (fault->nth != QUANTITY_ABSENT) {
-        report_add(text, ", on frame %lld alone", (long long)fault->nth);
+        report_add(text, fault->direction == SCENARIO_TO ? " (what goes there alone)"
+                                                         : " (what comes from there alone)");
     }
 }
 
@@ -454,7 +460,7 @@ static void tell_fault(const struct teller *teller, uint32_t item)
     } else if (i->action.fault.for_ns == QUANTITY_ABSENT &&
                i->action.fault.target == SCENARIO_FAULT_LINK &&
                i->action.fault.nth == QUANTITY_ABSENT) {
-        report_add(&text, ", to the end");
+        report_add(&text, " until the end");
     }
     if (i->named) {
         report_add(&text, " (%s)", i->name);

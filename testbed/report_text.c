@@ -107,11 +107,27 @@ static uint32_t width_of(const char *text, size_t length)
     return width;
 }
 
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* What is not cut: a word; a figure with its unit. */
+static size_t piece_length(const char *text)
+{
+    size_t length = strcspn(text, " ");
+    bool figure = length > 0 && is_digit(text[0]) && is_digit(text[length - 1]);
+    if (figure && text[length] == ' ' && text[length + 1] != ' ' && text[length + 1] != 0) {
+        length += 1 + strcspn(text + length + 1, " ");
+    }
+    return length;
+}
+
 void report_wrap(FILE *out, uint32_t at, uint32_t indent, const char *text)
 {
     bool begun = false; /* a word stands on this line */
     while (*text != 0) {
-        size_t length = strcspn(text, " ");
+        size_t length = piece_length(text);
         uint32_t width = width_of(text, length);
         if (begun && at + 1 + width > REPORT_COLUMNS) {
             fprintf(out, "\n%*s", (int)indent, "");

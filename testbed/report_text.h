@@ -47,7 +47,8 @@ struct report_text {
 };
 __attribute__((format(printf, 2, 3))) void report_add(struct report_text *text, const char *format,
                                                       ...);
-/* Prints `text` from column `at` on, where the cursor stands, wrapped; further lines begin at column `indent`. Ends the line. */
+/* Prints `text` from column `at` on, where the cursor stands, wrapped; further lines begin at column `indent`. A figure and the word behind
+ * it stay together. Ends the line. */
 void report_wrap(FILE *out, uint32_t at, uint32_t indent, const char *text);
 
 /* ---- tables --------------------------------------------------------------------------------------------------------------- */

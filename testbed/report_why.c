@@ -15,6 +15,8 @@
 #define VAIN_PERCENT 25
 /* IPv4, TCP and the timestamps that every segment carries (RFC 7323 3.2, "Timestamps Option"). */
 #define SEGMENT_HEADER_BYTES 52
+/* How a migration ends that the target refused; its reason follows. */
+#define REFUSED "refused by the target"
 
 const char *report_limit_word(enum report_limit limit)
 {
@@ -163,7 +165,7 @@ static bool guest_keeps_up(const struct facts *facts)
 
 static enum report_limit limit_of(const struct facts *facts, const struct report_why *why)
 {
-    if (strncmp(facts->m->how, "refused by the target", 21) == 0) {
+    if (strncmp(facts->m->how, REFUSED, strlen(REFUSED)) == 0) {
         return REPORT_LIMIT_TARGET;
     }
     if (facts->rounds == 0) {
@@ -184,10 +186,27 @@ static enum report_limit limit_of(const struct facts *facts, const struct report
 
 /* ---- sentences --------------------------------------------------------------------------------------------------------------------- */
 
+static char upper(char c)
+{
+    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+}
+
+/* The text goes on behind "Why: ", so a sentence of ours begins small; a name of the scenario stays as it is. */
+static void begin_small(struct report_text *text)
+{
+    static const char *const ours[] = {"The ", "Neither ", "Losses "};
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+        if (strncmp(text->bytes, ours[i], strlen(ours[i])) == 0) {
+            text->bytes[0] = (char)(text->bytes[0] - 'A' + 'a');
+        }
+    }
+}
+
 static void add_rule(const struct facts *facts, struct report_text *text)
 {
     char figure[REPORT_FIGURE_BYTES], rounds[REPORT_FIGURE_BYTES];
     const struct judge_migration *m = facts->m;
+    size_t begins = text->length;
     report_plural(facts->rounds, "round", "rounds", rounds);
     if (m->rule[0] == 0) {
         return;
@@ -196,11 +215,14 @@ static void add_rule(const struct facts *facts, struct report_text *text)
         report_add(text, "stopped at the limit of %s. ", rounds);
     } else if (is_rule(m, MIGRATION_STOP_THRESHOLD)) {
         report_add(text, "the pause predicted after %s fell below the threshold of %s. ", rounds,
-                   report_time(facts->migrate->threshold_ns, figure));
+                   quantity_print(QUANTITY_TIME, facts->migrate->threshold_ns, figure));
     } else if (is_rule(m, MIGRATION_STOP_CLEAN)) {
         report_add(text, "after %s nothing was left to send. ", rounds);
     } else {
         report_add(text, "%s, after %s. ", m->rule, rounds);
+    }
+    if (begins > 0) { /* a sentence of its own; the first goes on behind "Why: " */
+        text->bytes[begins] = upper(text->bytes[begins]);
     }
 }
 
@@ -260,7 +282,7 @@ static void add_speed(const struct facts *facts, const struct report_why *why, c
         uint64_t percent = report_percent(why->goodput_bps, why->capacity_bps);
         report_add(text, ", %llu%% of what TCP can carry over the %s of %s",
                    (unsigned long long)(percent < 100 ? percent : 100),
-                   report_rate((uint64_t)network->rate_bps, rate), network->name);
+                   quantity_print(QUANTITY_RATE, network->rate_bps, rate), network->name);
     }
     if (facts->sharers > 1) {
         report_add(text, ", shared by %llu migrations", (unsigned long long)facts->sharers);
@@ -377,11 +399,12 @@ static void add_faults(const struct facts *facts, struct report_text *text)
                 met = step;
             }
         }
-        report_add(text, "%s began ", item->name);
         if (began < facts->m->started) {
-            report_add(text, "before it: ");
+            report_add(text, "%s had begun before: ", item->name);
+        } else if (met == JUDGE_WAITING) {
+            report_add(text, "%s began with it: ", item->name);
         } else {
-            report_add(text, "in %s: ", judge_step_word((enum judge_step)met));
+            report_add(text, "%s began in %s: ", item->name, judge_step_word((enum judge_step)met));
         }
         report_add_fault(text, scenario, i);
         report_add(text, ". ");
@@ -395,9 +418,10 @@ void report_explain(const struct run_result *result, uint32_t item, struct repor
     find_speed(&facts, out);
     out->limit = limit_of(&facts, out);
     if (facts.m->ended && !facts.m->completed) {
-        report_add(&out->text, "%s%s. ",
-                   out->limit == REPORT_LIMIT_TARGET ? "the target was the limit: " : "",
-                   facts.m->how);
+        bool refused = out->limit == REPORT_LIMIT_TARGET;
+        const char *reason = facts.m->how + (refused ? strlen(REFUSED) : 0);
+        report_add(&out->text, "%s%s. ", refused ? "the target was the limit, it refused" : "",
+                   reason);
     }
     add_rule(&facts, &out->text);
     add_vain_rounds(&facts, &out->text);
@@ -405,6 +429,7 @@ void report_explain(const struct run_result *result, uint32_t item, struct repor
     add_surprise(&facts, &out->text);
     add_timeouts(&facts, &out->text);
     add_faults(&facts, &out->text);
+    begin_small(&out->text);
     while (out->text.length > 0 && out->text.bytes[out->text.length - 1] == ' ') {
         out->text.bytes[--out->text.length] = 0;
     }

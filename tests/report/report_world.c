@@ -51,15 +51,6 @@ static void make_origins(struct report_world *world)
             sim_origin_add(world->sim, path);
         }
     }
-    for (uint32_t i = 0; i < scenario->link_count; i++) {
-        if (sim_origin_find(world->sim, scenario->links[i].name) == SIM_NONE) {
-            sim_origin_add(world->sim, scenario->links[i].name);
-            snprintf(path, sizeof path, "%s>", scenario->links[i].name);
-            sim_origin_add(world->sim, path);
-            snprintf(path, sizeof path, "%s<", scenario->links[i].name);
-            sim_origin_add(world->sim, path);
-        }
-    }
     sim_origins_seal(world->sim);
 }
 
@@ -78,6 +69,10 @@ static int64_t value_of(const struct reader *reader, const char *word)
     enum quantity_kind kind;
     int64_t value = 0;
     size_t length = 0;
+    uint32_t a = 0, b = 0, c = 0, d = 0;
+    if (sscanf(word, "%u.%u.%u.%u", &a, &b, &c, &d) == 4) {
+        return (int64_t)(a << 24 | b << 16 | c << 8 | d);
+    }
     cr_assert(quantity_scan(word, &length, &kind, &value, error) && word[length] == 0,
               "%s: no value '%s' in: %s", reader->name, word, reader->source);
     return value;
@@ -229,6 +224,7 @@ static void write_all(struct reader *reader)
         go_to(world, line->at);
         if (strcmp(recorder_kind(world->recorder, line->kind)->name, "run.leaks") == 0) {
             judge_finish(world->judge, sim_now(world->sim));
+            judge_rest(world->judge);
             finished = true;
         }
         uint64_t cause = line->cause_origin != SIM_NONE ? fault_ids[line->cause_origin] : 0;
@@ -241,6 +237,7 @@ static void write_all(struct reader *reader)
     go_to(world, reader->end);
     if (!finished) {
         judge_finish(world->judge, reader->end);
+        judge_rest(world->judge);
     }
     oracles_finish(world->oracles, reader->end);
     free(fault_ids);

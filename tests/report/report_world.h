@@ -5,8 +5,8 @@
  *     5s node1 migration.round 2 1 131072 0 512MiB 4.58s 23184 810ms
  *     6s node2/migration> net.frame_lost 1500 0 0 0 @outage : down
  *
- * in any order; they are written in the order of their times. Values are integers, quantities with their unit, or the name of a part where
- * the field is an origin. @ACTION names the fault whose start is the cause. Besides:
+ * in any order; they are written in the order of their times. Values are integers, quantities with their unit, addresses, or the name of a
+ * part where the field is an origin. @ACTION names the fault whose start is the cause. Besides:
  *
  *     boot                                  all machines on and all VMs running, at 0 s; instance numbers are 1, 2, ...
  *     ping NAME FROM UNTIL EVERY RTT        echo requests that are answered; `-` for RTT: lost, said 1 s later
