@@ -76,7 +76,8 @@ static enum rt_error still_wanted(struct migration_source *m)
     return RT_OK;
 }
 
-/* Waits for an answer of one type. REFUSED comes with words; anything else is INVALID. */
+/* Waits for an answer of one type. REFUSED comes with words, and is IN_USE where a later attempt may do better; anything else is
+ * INVALID. */
 RT_BLOCKS static enum rt_error await(struct migration_source *m, enum migration_message_type type,
                                      uint64_t *argument)
 {
@@ -98,7 +99,7 @@ RT_BLOCKS static enum rt_error await(struct migration_source *m, enum migration_
             rt_free(rt, words);
         }
         say_why(m, "refused by the target: ", text);
-        return RT_DENIED;
+        return message.argument == MIGRATION_TRY_AGAIN ? RT_IN_USE : RT_DENIED;
     }
     if (message.type != type || message.id != m->id) {
         say_why(m, "unexpected answer from the target: ", migration_message_name(message.type));
@@ -312,6 +313,7 @@ RT_BLOCKS static enum rt_error stop_and_copy(struct migration_source *m, uint32_
         return err;
     }
     m->paused = true;
+    m->give_up_at = RT_FOREVER; /* to wake it here again would take as long as to go on */
     if (!RT_PLANTED(no_final_harvest)) {
         err = rt_vm_harvest(rt, m->vm, m->dirty, &left);
     }
@@ -403,7 +405,7 @@ RT_BLOCKS static void take_back(struct rt *rt, struct migration_source *m)
 
 bool migration_source_settle(struct rt *rt, struct migration_source *m)
 {
-    m->give_up_at = RT_FOREVER; /* the time limit is for what can still be undone */
+    m->give_up_at = RT_FOREVER; /* also where the order came before a reboot */
     for (;;) {
         struct migration_message answer;
         enum rt_error err =
@@ -503,25 +505,47 @@ RT_BLOCKS static void undo(struct migration_source *m)
     }
 }
 
-/* Waits for the pair's turn; the earlier order goes first. */
+/* The VM is already on its way by another order. */
+static bool is_leaving(const struct migration_source *m)
+{
+    const struct migration_source *s = m->service->outgoing;
+    while (s != NULL && !(s != m && s->counted && strcmp(s->order.vm, m->order.vm) == 0)) {
+        s = s->next;
+    }
+    return s != NULL;
+}
+
+/* Says, once, that it waits. */
+static void record_waits(struct migration_source *m)
+{
+    const struct migration_service *service = m->service;
+    const int64_t values[] = {(int64_t)m->order.request,
+                              (int64_t)migration_pair_active(service, m->order.target.name)};
+    if (!m->waited) {
+        m->waited = true;
+        rt_record(service->rt, &migration_record_kinds[MIGRATION_WAITS], values,
+                  m->order.target.name);
+    }
+}
+
+/* Waits for the turn of the pair and of the VM; the earlier order goes first. */
 RT_BLOCKS static enum rt_error take_place(struct migration_source *m)
 {
     struct migration_service *service = m->service;
-    bool told = false;
-    while (migration_pair_active(service, m->order.target.name) >= service->settings.max_per_pair) {
+    for (;;) {
+        bool leaving = is_leaving(m);
+        if (!leaving &&
+            migration_pair_active(service, m->order.target.name) < service->settings.max_per_pair) {
+            break;
+        }
         if (!m->order.queue_when_busy) {
-            say_why(m, "refused: another migration runs between these nodes", "");
+            say_why(m,
+                    leaving ? "refused: the VM is already on its way"
+                            : "refused: another migration runs between these nodes",
+                    "");
             return RT_DENIED;
         }
-        if (!told) {
-            const int64_t values[] = {
-                (int64_t)m->order.request,
-                (int64_t)migration_pair_active(service, m->order.target.name),
-            };
-            rt_record(service->rt, &migration_record_kinds[MIGRATION_WAITS], values,
-                      m->order.target.name);
-            told = true;
-        }
+        record_waits(m);
         enum rt_error err = rt_wait(service->rt, &service->changed, m->give_up_at);
         if (err == RT_CANCELLED) {
             return err;
@@ -533,6 +557,29 @@ RT_BLOCKS static enum rt_error take_place(struct migration_source *m)
     }
     m->counted = true;
     return RT_OK;
+}
+
+/* The target has no place for it yet: gives its own place up, so that two nodes that want to send to each other do not wait for ever,
+ * and waits a while that differs from node to node and time to time. False where it need not try again. */
+RT_BLOCKS static bool wait_for_target(struct migration_source *m)
+{
+    struct rt *rt = m->service->rt;
+    rt_time pause = m->service->settings.retry_ns;
+    if (!m->order.queue_when_busy) {
+        return false;
+    }
+    record_waits(m);
+    m->counted = false;
+    rt_signal_all(rt, &m->service->changed);
+    rt_time until =
+        rt_now(rt) + pause / 2 + (rt_time)(rt_draw(rt, "migration-retry", m->id) % (uint64_t)pause);
+    until = until < m->give_up_at ? until : m->give_up_at;
+    while (rt_now(rt) < until && still_wanted(m) == RT_OK) {
+        if (rt_wait(rt, &m->service->changed, until) == RT_CANCELLED) {
+            return false;
+        }
+    }
+    return still_wanted(m) == RT_OK;
 }
 
 /* What the seven steps need from this node before they begin. */
@@ -550,6 +597,7 @@ RT_BLOCKS static enum rt_error prepare(struct migration_source *m)
         return RT_WRONG_STATE;
     }
     m->pages = info.pages;
+    rt_free(rt, m->dirty);
     m->dirty = rt_alloc(rt, (size_t)((info.pages + WORD_BITS - 1) / WORD_BITS) * sizeof *m->dirty);
     if (m->dirty == NULL) {
         say_why(m, "no memory at the source", "");
@@ -576,25 +624,40 @@ void migration_source_free(struct rt *rt, struct migration_source *m)
     rt_free(rt, m);
 }
 
+/* One attempt, up to its settlement. IN_USE where the target has no place for it. */
+RT_BLOCKS static enum rt_error attempt(struct migration_source *m)
+{
+    struct rt *rt = m->service->rt;
+    enum rt_error err = take_place(m);
+    if (err == RT_OK) {
+        err = prepare(m);
+    }
+    if (err != RT_OK) {
+        return err;
+    }
+    m->entries_sent = 0;
+    err = live_migrate(m);
+    if (err != RT_OK && !m->given) {
+        undo(m);
+    }
+    if (m->stream != NULL) {
+        rt_close(rt, m->stream);
+        m->stream = NULL;
+    }
+    return err;
+}
+
 void migration_source_run(struct rt *rt, void *context)
 {
     struct migration_source *m = context;
     if (m->given) {
         (void)migration_source_settle(rt, m);
+        if (m->stream != NULL) {
+            rt_close(rt, m->stream);
+        }
     } else {
-        enum rt_error err = take_place(m);
-        if (err == RT_OK) {
-            err = prepare(m);
+        while (attempt(m) == RT_IN_USE && wait_for_target(m)) {
         }
-        if (err == RT_OK) {
-            err = live_migrate(m);
-            if (err != RT_OK && !m->given) {
-                undo(m);
-            }
-        }
-    }
-    if (m->stream != NULL) {
-        rt_close(rt, m->stream);
     }
     const int64_t values[] = {(int64_t)m->order.request, strcmp(m->why, "completed") == 0,
                               (int64_t)m->id};

@@ -16,16 +16,17 @@ struct migration_source {
     struct migration_service *service;
     struct migration_source *next;
     struct migration_order order;
-    uint64_t id;              /* 0 until the journal gave one */
+    uint64_t id;              /* of the present attempt; 0 until the journal gave one */
     struct rt_vm *vm;         /* NULL in a node that rebooted after GIVEN */
     struct rt_stream *stream; /* NULL where not connected */
-    rt_time give_up_at;       /* end of the time limit */
+    rt_time give_up_at;       /* end of the time limit; for ever once the VM is paused */
     uint64_t pages;           /* of the VM */
     uint64_t entries_sent;
     uint64_t *dirty; /* bitmap: what the present round sends */
     struct migration_batch batch;
     struct rt_slices slices;
-    bool counted; /* takes one of the pair's places */
+    bool counted; /* takes one of the pair's places, and its VM */
+    bool waited;  /* said so */
     bool given;   /* GIVEN is durable: cancel is too late */
     bool cancel_asked;
     bool paused; /* by us */

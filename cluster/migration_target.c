@@ -168,10 +168,33 @@ RT_BLOCKS static enum rt_error fill(struct rt *rt, struct filling *filling)
 
 /* ---- the beginning ------------------------------------------------------------------------------------------------------ */
 
-RT_BLOCKS static void refuse(struct rt *rt, struct rt_stream *stream, uint64_t id, const char *why)
+/* Whether an earlier migration stands in the way of this one, and will not for ever. */
+static bool busy(const struct migration_service *service,
+                 const struct migration_configure *configure, const char **why)
+{
+    if (migration_pair_active(service, configure->source.name) >= service->settings.max_per_pair) {
+        *why = "another migration runs between these nodes";
+        return true;
+    }
+    for (const struct migration_incoming *i = service->incoming; i != NULL; i = i->next) {
+        if (i->state != MIGRATION_INCOMING_OWNED && strcmp(i->entry.vm, configure->vm) == 0 &&
+            strcmp(i->entry.peer.name, configure->source.name) == 0) {
+            *why = "an earlier migration of the VM to this node is not settled";
+            return true;
+        }
+    }
+    return false;
+}
+
+RT_BLOCKS static void refuse(struct rt *rt, struct rt_stream *stream, uint64_t id, bool try_again,
+                             const char *why)
 {
     struct migration_message message = {
-        .type = MIGRATION_REFUSED, .id = id, .length = (uint32_t)strlen(why)};
+        .type = MIGRATION_REFUSED,
+        .id = id,
+        .argument = try_again ? MIGRATION_TRY_AGAIN : 0,
+        .length = (uint32_t)strlen(why),
+    };
     (void)!migration_send(rt, stream, &message, why, rt_now(rt) + MIGRATION_ASK_NS);
 }
 
@@ -182,10 +205,6 @@ static struct migration_incoming *reserve(struct rt *rt, struct migration_servic
 {
     struct rt_vm_info info;
     struct rt_vm *vm = NULL;
-    if (migration_pair_active(service, configure->source.name) >= service->settings.max_per_pair) {
-        *why = "another migration runs between these nodes";
-        return NULL;
-    }
     *why = "not enough memory";
     if (rt_vm_create(rt, configure->config, configure->config_length, &vm, why) != RT_OK) {
         return NULL;
@@ -281,13 +300,15 @@ void migration_target_serve(struct rt *rt, struct migration_service *service,
         return;
     }
     struct migration_incoming *incoming = NULL;
+    bool try_again = false;
     if (migration_decode_configure(content, message->length, &configure) == RT_OK &&
         migration_incoming_find(service, id) == NULL) {
-        incoming = reserve(rt, service, &configure, id, &why);
+        try_again = busy(service, &configure, &why);
+        incoming = try_again ? NULL : reserve(rt, service, &configure, id, &why);
     }
     rt_free(rt, content);
     if (incoming == NULL) {
-        refuse(rt, stream, id, why);
+        refuse(rt, stream, id, try_again, why);
         return;
     }
     if (fill_entry(rt, incoming, stream)) {

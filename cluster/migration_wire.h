@@ -9,7 +9,7 @@
  *
  *   source ──► target                               target ──► source
  *   CONFIGURE   order and VM configuration           RESERVED    memory is reserved
- *                                                    REFUSED     why, in words
+ *                                                    REFUSED     why, in words; argument: 1 if it may try again later
  *   PAGES       argument: entries; see below
  *   ROUND_END   argument: round                      ROUND_OK    argument: entries received so far
  *   STATE       processor and devices
@@ -35,6 +35,7 @@
 #define MIGRATION_CONTENT_MAX   (64u << 20)
 #define MIGRATION_NAME_MAX      64u
 #define MIGRATION_ADDRESSES_MAX 8u
+#define MIGRATION_TRY_AGAIN     1u /* argument of REFUSED */
 
 enum migration_message_type {
     MIGRATION_CONFIGURE = 1,

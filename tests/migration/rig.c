@@ -40,12 +40,10 @@ struct rig {
     uint64_t calls; /* of the plan's node since the order */
 };
 
-static struct scenario *load(const struct rig_plan *plan)
+static struct scenario *load(const char *text, const struct scenario_options *options)
 {
     struct diagnostics *diagnostics = diagnostics_new();
-    const struct scenario_options options = {.set = plan->set, .set_count = plan->set_count};
-    struct scenario *scenario =
-        scenario_load_text("rig", scenario_text, sizeof scenario_text - 1, &options, diagnostics);
+    struct scenario *scenario = scenario_load_text("rig", text, strlen(text), options, diagnostics);
     if (scenario == NULL) {
         diagnostics_print(diagnostics, stderr);
     }
@@ -160,6 +158,19 @@ static void look(struct rig *rig)
     }
 }
 
+/* The first oracle that failed, or nothing. */
+static void say_violation(const struct run_result *result, char *why, size_t capacity)
+{
+    why[0] = 0;
+    for (uint32_t i = 0; i < ORACLES && why[0] == 0; i++) {
+        struct oracle_verdict verdict;
+        oracles_verdict(result->oracles, (enum oracle)i, &verdict);
+        if (verdict.held == TRUTH_FALSE) {
+            snprintf(why, capacity, "%s: %s", verdict.name, verdict.what);
+        }
+    }
+}
+
 static void judge_run(struct rig *rig)
 {
     const struct run_result *result = run_result_of(rig->run);
@@ -167,21 +178,15 @@ static void judge_run(struct rig *rig)
     (void)judge_action_end(result->judge, 1, &how);
     snprintf(rig->outcome->how, sizeof rig->outcome->how, "%s", how);
     rig->outcome->hash = result->run_hash;
-    for (uint32_t i = 0; i < ORACLES; i++) {
-        struct oracle_verdict verdict;
-        oracles_verdict(result->oracles, (enum oracle)i, &verdict);
-        if (verdict.held == TRUTH_FALSE && rig->outcome->why[0] == 0) {
-            snprintf(rig->outcome->why, sizeof rig->outcome->why, "%s: %s", verdict.name,
-                     verdict.what);
-        }
-    }
+    say_violation(result, rig->outcome->why, sizeof rig->outcome->why);
 }
 
 struct rig_outcome rig_run(const struct rig_plan *plan)
 {
     struct rig_outcome outcome = {0};
     char why[512];
-    struct scenario *scenario = load(plan);
+    const struct scenario_options options = {.set = plan->set, .set_count = plan->set_count};
+    struct scenario *scenario = load(scenario_text, &options);
     struct run *run =
         run_new(&(struct run_options){.scenario = scenario, .until = SIM_NEVER, .version = "test"},
                 why, sizeof why);
@@ -204,4 +209,29 @@ struct rig_outcome rig_run(const struct rig_plan *plan)
     run_free(run);
     scenario_free(scenario);
     return outcome;
+}
+
+bool rig_holds(const char *text, char *why, size_t capacity)
+{
+    struct scenario *scenario = load(text, NULL);
+    struct run *run =
+        run_new(&(struct run_options){.scenario = scenario, .until = SIM_NEVER, .version = "test"},
+                why, capacity);
+    SIM_ASSERT(run != NULL);
+    SIM_ASSERT(run_go(run, SIM_NEVER) == RUN_OVER);
+    bool finished = run_finish(run, why, capacity);
+    SIM_ASSERT(finished);
+    const struct run_result *result = run_result_of(run);
+    say_violation(result, why, capacity);
+    for (uint32_t i = 0; i < scenario->expect_count && why[0] == 0; i++) {
+        struct judge_expectation expectation;
+        judge_expectation(result->judge, i, &expectation);
+        if (expectation.held != TRUTH_TRUE) {
+            snprintf(why, capacity, "%s: %s", scenario->expect[i].text, expectation.actual);
+        }
+    }
+    bool held = why[0] == 0;
+    run_free(run);
+    scenario_free(scenario);
+    return held;
 }

@@ -12,7 +12,7 @@
 
 enum rig_break {
     RIG_NOTHING,
-    RIG_DROP_FRAME,    /* the nth frame that arrives on a direction of a link */
+    RIG_DROP_FRAME, /* the nth frame that arrives on a direction of a link */
     RIG_CRASH_AT_CALL, /* power of a node fails at its nth blocking call after the order; back after `for_ns` */
     RIG_CUT_AT_CALL, /* a node's migration link is cut, one direction or both, at its nth blocking call, for `for_ns` */
     RIG_FREEZE_AT_CALL,
@@ -46,5 +46,7 @@ struct rig_outcome {
 
 /* Runs the rig's scenario once. Asserts that everything could be taken down without leaks. */
 struct rig_outcome rig_run(const struct rig_plan *plan);
+/* Runs a scenario of its own: whether all that it expects and all oracles held, and if not, what did not. */
+bool rig_holds(const char *text, char *why, size_t capacity);
 
 #endif
