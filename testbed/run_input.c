@@ -3,6 +3,7 @@
 #include "testbed/diagnostics.h"
 #include "testbed/quantity.h"
 
+#include <limits.h>
 #include <string.h>
 
 static bool is_recording(const char *path)
@@ -20,7 +21,8 @@ static bool is_recording(const char *path)
 static bool open_recording(struct run_input *input, const struct scenario_options *options,
                            struct diagnostics *diagnostics, FILE *errors)
 {
-    char why[512];
+    char why[512],
+        directory[PATH_MAX]; /* files too large to be kept are looked for beside the scenario */
     int64_t until = 0;
     input->recording = recording_open(input->path, why, sizeof why);
     if (input->recording == NULL) {
@@ -35,12 +37,25 @@ static bool open_recording(struct run_input *input, const struct scenario_option
                     why);
             return false;
         }
+        if (until < 0) {
+            fprintf(errors, "orrery: %s: its time limit '%s' lies before the start\n", input->path,
+                    input->until_text);
+            return false;
+        }
         input->until = until;
     }
     struct scenario_options own = options != NULL ? *options : (struct scenario_options){0};
     own.ignore_files = true;
-    input->scenario = scenario_load_text(recording_scenario_path(input->recording), text,
-                                         strlen(text), &own, diagnostics);
+    own.directory = directory;
+    const char *scenario_path = recording_scenario_path(input->recording);
+    const char *slash = strrchr(scenario_path, '/');
+    if (slash == NULL) {
+        snprintf(directory, sizeof directory, ".");
+    } else {
+        int length = slash == scenario_path ? 1 : (int)(slash - scenario_path);
+        snprintf(directory, sizeof directory, "%.*s", length, scenario_path);
+    }
+    input->scenario = scenario_load_text(scenario_path, text, strlen(text), &own, diagnostics);
     return input->scenario != NULL;
 }
 
