@@ -1,6 +1,7 @@
 /* cli/run.c - `orrery run FILE|RECORDING`: runs a scenario and reports what happened, to whom and why. */
 #include <argp.h>
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,20 +10,24 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/output_check.h"
+#include "cli/repeat_command.h"
 #include "sim/assert.h"
+#include "testbed/diagnostics.h"
 #include "testbed/quantity.h"
-#include "testbed/run.h"
+#include "testbed/rerun.h"
 #include "testbed/run_input.h"
 
 struct run_arguments {
     const char *file;
     const char **set;
     uint32_t set_count;
-    const char *seed, *json;
-    const char *until_text;
+    const char *json;
+    const char *until_text; /* of the command line, or NULL */
     struct run_options run;
     bool quiet;
-    char command[4096]; /* that repeats the run */
+    char *seed;    /* "seed=N", as a value to set, or NULL */
+    char *command; /* that repeats the run */
 };
 
 enum {
@@ -42,22 +47,34 @@ enum {
 };
 
 static const struct argp_option options[] = {
+    {NULL, 0, NULL, 0, "What is run:", 1},
     {"seed", OPTION_SEED, "N", 0, "draw all chances from this seed instead of the scenario's", 0},
-    {"json", OPTION_JSON, "OUT", 0,
-     "write what the report says, and every metric, as JSON (- for standard output)", 0},
-    {"record", OPTION_RECORD, "OUT", 0, "write a recording (.orr) of the run", 0},
-    {"record-pages", OPTION_RECORD_PAGES, "VM|all", 0, "record the states of a VM's pages too", 0},
-    {"record-frames", OPTION_RECORD_FRAMES, NULL, 0, "record every frame too", 0},
-    {"pcap", OPTION_PCAP, "DIR", 0, "write a capture of each link into this directory", 0},
-    {"pcap-link", OPTION_PCAP_LINK, "GLOB", 0, "only of links whose name matches, as in 'node2/*'",
-     0},
-    {"pcap-from", OPTION_PCAP_FROM, "T", 0, "only frames from this time on, as in 4.9s", 0},
-    {"pcap-until", OPTION_PCAP_UNTIL, "T", 0, "only frames before this time", 0},
-    {"pcap-frames", OPTION_PCAP_FRAMES, "N", 0, "at most so many frames of each link", 0},
-    {"until", OPTION_UNTIL, "T", 0, "end the run at this simulated time at the latest", 0},
     {"set", OPTION_SET, "PATH=VALUE", 0,
      "replace one value first, as in vms.web.memory=2GiB; may be repeated", 0},
+    {"until", OPTION_UNTIL, "T", 0,
+     "end the run at this simulated time at the latest, as in 4.9s (units: ns us ms s min h)", 0},
+    {NULL, 0, NULL, 0, "What is said:", 2},
+    {"json", OPTION_JSON, "OUT", 0,
+     "write what the report says, and every metric, as JSON; - for standard output, in place of "
+     "the "
+     "report",
+     0},
     {"quiet", OPTION_QUIET, NULL, 0, "print no report; the exit status tells", 0},
+    {NULL, 0, NULL, 0, "Recordings, for orrery diff and for running again:", 3},
+    {"record", OPTION_RECORD, "OUT", 0, "write a recording (.orr) of the run", 0},
+    {"record-pages", OPTION_RECORD_PAGES, "VM|all", 0,
+     "with the states of this VM's pages, or of all VMs': dirtied, sent, arrived", 0},
+    {"record-frames", OPTION_RECORD_FRAMES, NULL, 0,
+     "with every frame as bytes (large: as much as goes over the links)", 0},
+    {NULL, 0, NULL, 0, "Captures, for Wireshark:", 4},
+    {"pcap", OPTION_PCAP, "DIR", 0,
+     "write a capture of each link into this directory, both directions, times in nanoseconds", 0},
+    {"pcap-link", OPTION_PCAP_LINK, "GLOB", 0, "only of links whose name matches, as in 'node2/*'",
+     0},
+    {"pcap-from", OPTION_PCAP_FROM, "T", 0, "only frames from this simulated time on", 0},
+    {"pcap-until", OPTION_PCAP_UNTIL, "T", 0, "only frames before this time", 0},
+    {"pcap-frames", OPTION_PCAP_FRAMES, "N", 0, "at most the first N frames of each link", 0},
+    {NULL, 0, NULL, 0, "Help:", -1},
     {0},
 };
 
@@ -67,6 +84,9 @@ static sim_time parse_time(struct argp_state *state, const char *option, const c
     char why[QUANTITY_ERROR_BYTES];
     if (!quantity_parse(QUANTITY_TIME, text, &value, why)) {
         argp_error(state, "--%s %s: %s", option, text, why);
+    }
+    if (value < 0) {
+        argp_error(state, "--%s %s: a run starts at 0s", option, text);
     }
     return value;
 }
@@ -82,9 +102,34 @@ static uint64_t parse_count(struct argp_state *state, const char *option, const 
     return value;
 }
 
-static void add_set(struct run_arguments *arguments, const char *assignment)
+/* A seed given twice: the last one counts, as with all options. */
+static void set_seed(struct run_arguments *a, const char *number)
 {
-    arguments->set[arguments->set_count++] = assignment;
+    size_t capacity = strlen(number) + sizeof "seed=";
+    char *assignment = malloc(capacity);
+    SIM_ASSERT(assignment != NULL);
+    snprintf(assignment, capacity, "seed=%s", number);
+    free(a->seed);
+    a->seed = assignment;
+}
+
+/* What no option shows alone. */
+static void check_together(struct argp_state *state, const struct run_arguments *a)
+{
+    const struct pcap_options *pcap = &a->run.pcap;
+    if (a->file == NULL) {
+        argp_error(state, "which scenario, or recording?");
+    }
+    if (pcap->directory == NULL && (pcap->link_glob != NULL || pcap->from != 0 ||
+                                    pcap->until != SIM_NEVER || pcap->frames_max != 0)) {
+        argp_error(state, "the options --pcap-... go with --pcap DIR");
+    }
+    if (pcap->from >= pcap->until) {
+        argp_error(state, "no frame arrives from --pcap-from on and before --pcap-until");
+    }
+    if (a->run.record == NULL && (a->run.record_pages != NULL || a->run.record_frames)) {
+        argp_error(state, "--record-pages and --record-frames go with --record OUT");
+    }
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -93,7 +138,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     switch (key) {
     case OPTION_SEED:
         (void)parse_count(state, "seed", arg);
-        a->seed = arg;
+        set_seed(a, arg);
         return 0;
     case OPTION_JSON:
         a->json = arg;
@@ -121,13 +166,17 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case OPTION_PCAP_FRAMES:
         a->run.pcap.frames_max = parse_count(state, "pcap-frames", arg);
+        if (a->run.pcap.frames_max == 0) {
+            argp_error(state, "--pcap-frames 0: at least one frame");
+        }
         return 0;
     case OPTION_UNTIL:
         a->run.until = parse_time(state, "until", arg);
+        a->run.until_text = arg;
         a->until_text = arg;
         return 0;
     case OPTION_SET:
-        add_set(a, arg);
+        a->set[a->set_count++] = arg;
         return 0;
     case OPTION_QUIET:
         a->quiet = true;
@@ -139,16 +188,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         a->file = arg;
         return 0;
     case ARGP_KEY_END:
-        if (a->file == NULL) {
-            argp_error(state, "which scenario, or recording?");
-        }
-        if (a->run.pcap.directory == NULL &&
-            (a->run.pcap.link_glob != NULL || a->run.pcap.from != 0 ||
-             a->run.pcap.until != SIM_NEVER || a->run.pcap.frames_max != 0)) {
-            argp_error(state, "the options --pcap-... go with --pcap DIR");
-        }
-        if (a->run.record == NULL && (a->run.record_pages != NULL || a->run.record_frames)) {
-            argp_error(state, "--record-pages and --record-frames go with --record OUT");
+        check_together(state, a);
+        if (a->seed != NULL) {
+            a->set[a->set_count++] = a->seed;
         }
         return 0;
     default:
@@ -160,31 +202,79 @@ static const struct argp parser = {
     .options = options,
     .parser = parse_option,
     .args_doc = "FILE|RECORDING",
-    .doc = "Run a scenario and report what happened, to whom and why.\v"
-           "The same file and seed give the same run, to the bit; the run hash in the report tells "
-           "runs apart. A recording "
-           "(.orr) carries its scenario and is run again from it.\n\n"
-           "Exit status: 0 all held, 1 an expectation failed, 2 wrong input, 3 a defect of Orrery, "
-           "4 unknown, 5 an oracle "
-           "failed, 130 or 143 stopped by a signal with all outputs closed.",
+    .doc =
+        "Run a scenario and report what happened, to whom and why.\v"
+        "The same file and seed give the same run, to the bit; the run hash in the report tells "
+        "runs apart, and no output changes it. The last line of the report is a command that "
+        "repeats the run. A recording (.orr) carries its scenario, and is run again from that.\n\n"
+        "Examples:\n"
+        "  orrery run first.yaml\n"
+        "  orrery run first.yaml --set networks.lan.rate=10Gbit/s\n"
+        "  orrery run first.yaml --pcap captures --pcap-link 'node2/*'\n"
+        "  orrery run first.yaml --record first.orr; orrery run first.orr\n\n"
+        "Exit status: 0 all held, 1 an expectation failed, 2 wrong input or an output that could "
+        "not be written, 3 a defect of Orrery, 4 unknown, 5 an oracle failed, 130 or 143 stopped "
+        "by SIGINT or SIGTERM with all outputs closed.",
 };
 
-/* ---- the scenario ------------------------------------------------------------------------------------------------------------- */
+/* ---- before the run -------------------------------------------------------------------------------------------------------------- */
 
-/* The command that repeats this run: file, seed, and what changes the run; not its outputs. */
-static void make_command(struct run_arguments *a, const struct scenario *scenario)
+static bool is_known_vm(const struct scenario *scenario, const char *wanted)
 {
-    int at = snprintf(a->command, sizeof a->command, "orrery run %s --seed %lld", a->file,
-                      (long long)scenario->seed);
-    for (uint32_t i = 0; i < a->set_count && at > 0 && (size_t)at < sizeof a->command; i++) {
-        if (strncmp(a->set[i], "seed=", 5) != 0) {
-            at +=
-                snprintf(a->command + at, sizeof a->command - (size_t)at, " --set '%s'", a->set[i]);
-        }
+    struct nearest_word nearest;
+    char quoted[DIAGNOSTICS_QUOTE_BYTES], hint[DIAGNOSTICS_QUOTE_BYTES];
+    nearest_word_init(&nearest, wanted);
+    nearest_word_offer(&nearest, "all");
+    bool known = strcmp(wanted, "all") == 0;
+    for (uint32_t i = 0; i < scenario->vm_count && !known; i++) {
+        nearest_word_offer(&nearest, scenario->vms[i].name);
+        known = strcmp(wanted, scenario->vms[i].name) == 0;
     }
-    if (a->until_text != NULL && at > 0 && (size_t)at < sizeof a->command) {
-        snprintf(a->command + at, sizeof a->command - (size_t)at, " --until %s", a->until_text);
+    if (known) {
+        return true;
     }
+    fprintf(stderr, "orrery: --record-pages: there is no VM %s%s\n",
+            diagnostics_quote(wanted, quoted), nearest_word_hint(&nearest, hint));
+    return false;
+}
+
+/* No output may take the place of what is read, nor two of them that of each other. */
+static bool is_apart(const struct run_arguments *a, const char *output)
+{
+    const struct scenario *scenario = a->run.scenario;
+    char path[PATH_MAX];
+    bool read = output_check_same(output, a->file);
+    for (uint32_t i = 0; i < scenario->vm_count; i++) {
+        const struct scenario_trace *trace = &scenario->vms[i].guest.trace;
+        read = read ||
+               (trace->source != NULL && scenario_path(scenario, trace->file, path, sizeof path) &&
+                output_check_same(output, path));
+    }
+    if (read) {
+        fprintf(stderr, "orrery: %s: is read by this run, and cannot be written by it\n", output);
+    }
+    return !read;
+}
+
+/* Everything wrong with outputs that can be said without beginning them. */
+static bool outputs_are_good(const struct run_arguments *a)
+{
+    const char *json = a->json != NULL && strcmp(a->json, "-") != 0 ? a->json : NULL;
+    bool good = true;
+    if (json != NULL) {
+        good = output_check_writable(json) && is_apart(a, json);
+    }
+    if (a->run.record != NULL) {
+        good = output_check_writable(a->run.record) && is_apart(a, a->run.record) && good;
+    }
+    if (output_check_same(json, a->run.record)) {
+        fprintf(stderr, "orrery: %s: named for two outputs\n", json);
+        good = false;
+    }
+    if (a->run.record_pages != NULL) {
+        good = is_known_vm(a->run.scenario, a->run.record_pages) && good;
+    }
+    return good;
 }
 
 /* ---- running -------------------------------------------------------------------------------------------------------------------- */
@@ -198,6 +288,16 @@ static void on_signal(int number)
     if (interrupted_run != NULL) {
         run_interrupt(interrupted_run);
     }
+}
+
+/* The first SIGINT or SIGTERM ends the run in order, a second one the program. A file that grows past its limit is a write that
+ * fails, and is said as such. */
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGXFSZ, SIG_IGN);
 }
 
 static double wall_seconds(void)
@@ -219,12 +319,11 @@ static void print_progress(const struct run *run, double elapsed)
 /* Runs to the end; with a progress line on a terminal for what lasts over a second. */
 static enum run_state go(struct run *run)
 {
-    bool show = isatty(STDERR_FILENO) != 0;
-    double began = wall_seconds(), shown = began + 0.8;
+    double began = wall_seconds(), shown = began + 1;
     bool printed = false;
     sim_time step = 50 * SIM_MS;
     enum run_state state = RUN_GOES_ON;
-    if (!show) {
+    if (isatty(STDERR_FILENO) == 0) {
         return run_go(run, SIM_NEVER);
     }
     while (state == RUN_GOES_ON) {
@@ -245,80 +344,130 @@ static enum run_state go(struct run *run)
     return state;
 }
 
+/* ---- after the run --------------------------------------------------------------------------------------------------------------- */
+
 static bool wants_color(void)
 {
-    const char *no_color = getenv("NO_COLOR");
-    return isatty(STDOUT_FILENO) && (no_color == NULL || *no_color == 0);
+    const char *no_color = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    return isatty(STDOUT_FILENO) && (no_color == NULL || *no_color == 0) &&
+           (terminal == NULL || strcmp(terminal, "dumb") != 0);
 }
 
 static bool write_json(const char *path, const struct run_result *result)
 {
     bool standard = strcmp(path, "-") == 0;
     FILE *out = standard ? stdout : fopen(path, "w");
-    if (out == NULL) {
-        fprintf(stderr, "orrery: %s: %s\n", path, strerror(errno));
-        return false;
+    bool good = out != NULL;
+    errno = 0;
+    if (good) {
+        good = report_json(out, result);
+        good = (standard ? fflush(out) : fclose(out)) == 0 && good;
     }
-    bool good = report_json(out, result);
-    good = (standard ? fflush(out) : fclose(out)) == 0 && good;
     if (!good) {
-        fprintf(stderr, "orrery: %s: %s\n", path, strerror(errno));
+        fprintf(stderr, "orrery: %s: %s\n", standard ? "standard output" : path,
+                strerror(errno != 0 ? errno : EIO));
     }
     return good;
 }
 
-/* An output that cannot be written is said before the run. */
-static bool can_write(const char *path)
+static bool print_report(const struct run_result *result)
 {
-    if (path == NULL || strcmp(path, "-") == 0) {
+    errno = 0;
+    bool good = report_print(stdout, result, wants_color());
+    if (fflush(stdout) == 0 && good) {
         return true;
     }
-    FILE *file = fopen(path, "a");
-    if (file == NULL) {
-        fprintf(stderr, "orrery: %s: %s\n", path, strerror(errno));
-        return false;
-    }
-    fclose(file);
-    return true;
+    fprintf(stderr, "orrery: standard output: %s\n", strerror(errno != 0 ? errno : EIO));
+    return false;
 }
 
-static int run_scenario(struct run_arguments *a)
+/* The file first: whoever reads the report may stop reading. */
+static bool say(const struct run_arguments *a, const struct run_result *result)
+{
+    bool good = a->json == NULL || write_json(a->json, result);
+    bool standard = a->json != NULL && strcmp(a->json, "-") == 0;
+    return (a->quiet || standard || print_report(result)) && good;
+}
+
+/* The earlier of command_status's order; an output that could not be written counts as wrong input. */
+static int status_of(int status, bool written)
+{
+    bool weaker = status == COMMAND_HELD || status == COMMAND_UNKNOWN;
+    return !written && weaker ? COMMAND_WRONG_INPUT : status;
+}
+
+/* ---- the command ------------------------------------------------------------------------------------------------------------------ */
+
+/* A recording that is run unchanged must come to what it holds. */
+static void check_rerun(const struct run_arguments *a, struct recording *recording, struct run *run)
+{
+    char note[RERUN_NOTE_BYTES];
+    bool unchanged = a->set_count == 0 && a->until_text == NULL &&
+                     strcmp(recording_version(recording), ORRERY_VERSION) == 0;
+    if (unchanged && !rerun_is_same(recording, a->file, run, note)) {
+        fprintf(stderr, "orrery: %s\n", note);
+    }
+}
+
+static int run_scenario(struct run_arguments *a, struct recording *recording)
 {
     char why[1024];
-    bool good = true;
+    catch_signals();
     struct run *run = run_new(&a->run, why, sizeof why);
     if (run == NULL) {
         fprintf(stderr, "orrery: %s\n", why);
         return COMMAND_WRONG_INPUT;
     }
-    struct sigaction action = {.sa_handler = on_signal};
     interrupted_run = run;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    if (signal_seen != 0) {
+        run_interrupt(run);
+    }
     enum run_state state = go(run);
     interrupted_run = NULL;
-    if (!run_finish(run, why, sizeof why)) {
+    bool good = run_finish(run, why, sizeof why);
+    if (!good) {
         fprintf(stderr, "orrery: %s\n", why);
-        good = false;
+    }
+    if (recording != NULL && state != RUN_INTERRUPTED) {
+        check_rerun(a, recording, run);
     }
     const struct run_result *result = run_result_of(run);
-    if (!a->quiet && !(a->json != NULL && strcmp(a->json, "-") == 0)) {
-        good = report_print(stdout, result, wants_color()) && good;
-    }
-    if (a->json != NULL) {
-        good = write_json(a->json, result) && good;
-    }
-    int status = run_result_exit_status(result);
+    good = say(a, result) && good;
+    int status = status_of(run_result_exit_status(result), good);
     run_free(run);
-    if (fflush(stdout) != 0) {
-        good = false;
+    return state == RUN_INTERRUPTED ? 128 + signal_seen : status;
+}
+
+static int run_input(struct run_arguments *a, struct run_input *input)
+{
+    a->run.scenario = input->scenario;
+    a->run.recording = input->recording;
+    if (a->until_text == NULL) {
+        a->run.until = input->until;
+        a->run.until_text = input->until_text;
     }
-    if (state == RUN_INTERRUPTED && signal_seen != 0) {
-        return 128 + signal_seen;
+    if (!outputs_are_good(a)) {
+        return COMMAND_WRONG_INPUT;
     }
-    return good                                                  ? status
-           : status == COMMAND_HELD || status == COMMAND_UNKNOWN ? COMMAND_WRONG_INPUT
-                                                                 : status;
+    if (input->recording != NULL) {
+        char note[RERUN_NOTE_BYTES];
+        if (rerun_note(input->recording, a->file, ORRERY_VERSION, note)[0] != 0) {
+            fprintf(stderr, "orrery: %s\n", note);
+        }
+    }
+    a->command = repeat_command_new(&(struct repeat_options){
+        .file = a->file,
+        .seed = input->scenario->seed,
+        .set = a->set,
+        .set_count = a->set_count,
+        .until = a->until_text,
+    });
+    sim_assert_repeat_command(a->command);
+    a->run.repeat = a->command;
+    int status = run_scenario(a, input->recording);
+    sim_assert_repeat_command(NULL);
+    free(a->command);
+    return status;
 }
 
 int cmd_run(int argc, char **argv)
@@ -327,36 +476,17 @@ int cmd_run(int argc, char **argv)
         .set = calloc((size_t)argc + 1, sizeof(char *)),
         .run = {.until = SIM_NEVER, .version = ORRERY_VERSION, .pcap = {.until = SIM_NEVER}},
     };
-    char seed[64];
-    int status = COMMAND_WRONG_INPUT;
-    if (a.set == NULL || argp_parse(&parser, argc, argv, 0, NULL, &a) != 0) {
-        free(a.set);
-        return status;
-    }
-    if (a.seed != NULL) {
-        snprintf(seed, sizeof seed, "seed=%s", a.seed);
-        add_set(&a, seed);
-    }
-    const struct scenario_options wanted = {.set = a.set, .set_count = a.set_count};
     struct run_input input;
-    if (!run_input_open(&input, a.file, &wanted, stderr)) {
-        free(a.set);
-        return status;
-    }
-    if (can_write(a.json)) {
-        if (a.until_text == NULL && input.until != SIM_NEVER) {
-            a.run.until = input.until;
-            a.until_text = input.until_text;
+    int status = COMMAND_WRONG_INPUT;
+    SIM_ASSERT(a.set != NULL);
+    if (argp_parse(&parser, argc, argv, 0, NULL, &a) == 0) {
+        const struct scenario_options scenario_options = {.set = a.set, .set_count = a.set_count};
+        if (run_input_open(&input, a.file, &scenario_options, stderr)) {
+            status = run_input(&a, &input);
+            run_input_close(&input);
         }
-        make_command(&a, input.scenario);
-        sim_assert_repeat_command(a.command);
-        a.run.scenario = input.scenario;
-        a.run.recording = input.recording;
-        a.run.repeat = a.command;
-        a.run.until_text = a.until_text;
-        status = run_scenario(&a);
     }
-    run_input_close(&input);
+    free(a.seed);
     free(a.set);
     return status;
 }

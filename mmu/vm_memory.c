@@ -13,6 +13,8 @@ struct vm_memory {
     uint32_t *regions; /* by 2 MiB range: number of the host's region behind it */
     uint32_t range_count;
     bool watched;
+    vm_memory_observer *observer;
+    void *observer_context;
     struct second_level tables;
 };
 
@@ -144,6 +146,22 @@ void vm_memory_statistics(const struct vm_memory *memory, struct vm_memory_stati
     };
 }
 
+/* The observer hears of a page whose bit of truth is about to be set. */
+static __attribute__((noinline, cold)) void tell_observer(const struct vm_memory *memory,
+                                                          uint64_t index)
+{
+    if (!memory->watched) {
+        return;
+    }
+    const uint64_t *truth =
+        host_memory_truth(memory->host, range_spa(memory, index / MMU_LARGE_PAGES));
+    uint64_t slot = index % MMU_LARGE_PAGES;
+    SIM_ASSERT(truth != NULL);
+    if ((truth[slot / WORD_BITS] >> slot % WORD_BITS & 1) == 0) {
+        memory->observer(memory->observer_context, index);
+    }
+}
+
 /* ---- the guest ---------------------------------------------------------------------------------------------------------- */
 
 sim_time vm_memory_store(struct vm_memory *memory, uint64_t index, struct page page)
@@ -161,6 +179,9 @@ sim_time vm_memory_store(struct vm_memory *memory, uint64_t index, struct page p
     }
     if (memory->tables.set_dirty) {
         dirty_log_note(memory->log, gpa, &guest_ns);
+    }
+    if (SIM_UNLIKELY(memory->observer != NULL)) {
+        tell_observer(memory, index);
     }
     host_memory_put(memory->host, spa, page);
     memory->stores++;
@@ -224,6 +245,12 @@ void vm_memory_watch(struct vm_memory *memory, bool watched)
         host_memory_watch(memory->host, range_spa(memory, range), watched);
     }
     memory->watched = watched;
+}
+
+void vm_memory_observe(struct vm_memory *memory, vm_memory_observer *observer, void *context)
+{
+    memory->observer = observer;
+    memory->observer_context = context;
 }
 
 uint64_t vm_memory_witness(struct vm_memory *memory, const uint64_t *reported, uint64_t *first_out)

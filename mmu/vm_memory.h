@@ -51,6 +51,10 @@ uint64_t vm_memory_witness(struct vm_memory *memory, const uint64_t *reported, u
  * oracle "memory". */
 uint64_t vm_memory_compare(const struct vm_memory *a, const struct vm_memory *b,
                            uint64_t *first_out);
+/* While watched, tells of each page before its first store since the truth was cleared: what a page-state record is made from. NULL
+ * ends it. Costs a store one branch where nobody observes. */
+typedef void vm_memory_observer(void *context, uint64_t index);
+void vm_memory_observe(struct vm_memory *memory, vm_memory_observer *observer, void *context);
 /* Stores by guest and devices so far. */
 uint64_t vm_memory_stores(const struct vm_memory *memory);
 

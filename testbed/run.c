@@ -10,7 +10,7 @@
 #include "testbed/world.h"
 
 #include <errno.h>
-#include <fnmatch.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -196,7 +196,70 @@ static bool open_recording(struct run *run, char *why, size_t capacity)
     return true;
 }
 
-/* One capture for each link; both ends of a cable share the wire, which goes to the capture of the first. */
+/* The states of a VM's pages, or of all VMs'. */
+static void want_pages(struct run *run)
+{
+    const char *wanted = run->options.record_pages;
+    if (wanted == NULL) {
+        return;
+    }
+    bool all = strcmp(wanted, "all") == 0;
+    const struct vm_spec *spec = all ? NULL : vm_world_spec(&run->world->vms, wanted);
+    SIM_ASSERT(all || spec != NULL);
+    vm_world_record_pages(&run->world->vms, spec);
+}
+
+/* The other end of a cable: its number, or SIM_NONE where the link goes to a switch. */
+static uint32_t other_end(const struct run *run, uint32_t link)
+{
+    for (uint32_t i = 0; i < run->options.scenario->link_count; i++) {
+        if (i != link && run->world->links[i].from == run->world->links[link].to) {
+            return i;
+        }
+    }
+    return SIM_NONE;
+}
+
+/* "/" is "-" in names of files, so names of two links can come to the same file: "a-b/c" and "a/b-c". A later one is numbered. */
+static void capture_name(const struct scenario *scenario, uint32_t link, char *out, size_t capacity)
+{
+    const char *name = scenario->links[link].name;
+    uint32_t same = 0;
+    for (uint32_t i = 0; i < link; i++) {
+        const char *a = scenario->links[i].name, *b = name;
+        while (*a != 0 && (*a == *b || (strchr("/-", *a) != NULL && strchr("/-", *b) != NULL))) {
+            a++;
+            b++;
+        }
+        same += *a == *b;
+    }
+    if (same == 0) {
+        snprintf(out, capacity, "%s", name);
+    } else {
+        snprintf(out, capacity, "%s+%u", name, same + 1);
+    }
+}
+
+static bool open_capture(struct run *run, uint32_t index, char *why, size_t capacity)
+{
+    const struct scenario *scenario = run->options.scenario;
+    const struct scenario_link *part = &scenario->links[index];
+    const struct world_link *link = &run->world->links[index];
+    bool ppp = scenario->networks[part->network].framing == SCENARIO_PPP;
+    char name[256];
+    capture_name(scenario, index, name, sizeof name);
+    struct capture *capture = capture_new(&run->world->net, &run->options.pcap, name,
+                                          ppp ? LINK_PPP : LINK_ETHERNET, why, capacity);
+    if (capture == NULL) {
+        return false;
+    }
+    run->captures[run->capture_count++] = capture;
+    capture_tap(capture, link->from);
+    capture_tap(capture, link->to);
+    return true;
+}
+
+/* One capture for each link; the two ends of a cable share the wire, which goes to the capture of the first, asked for by either name. */
 static bool open_captures(struct run *run, char *why, size_t capacity)
 {
     const struct scenario *scenario = run->options.scenario;
@@ -204,32 +267,21 @@ static bool open_captures(struct run *run, char *why, size_t capacity)
     if (pcap->directory == NULL) {
         return true;
     }
-    if (mkdir(pcap->directory, 0777) != 0 && errno != EEXIST) {
-        snprintf(why, capacity, "%s: %s", pcap->directory, strerror(errno));
-        return false;
-    }
     run->captures = calloc(scenario->link_count + 1, sizeof(struct capture *));
     SIM_ASSERT(run->captures != NULL);
     for (uint32_t i = 0; i < scenario->link_count; i++) {
-        const struct scenario_link *part = &scenario->links[i];
-        const struct world_link *link = &run->world->links[i];
-        bool second = false;
-        for (uint32_t k = 0; k < i; k++) {
-            second = second || run->world->links[k].from == link->to;
-        }
-        if (second || (pcap->link_glob != NULL && fnmatch(pcap->link_glob, part->name, 0) != 0)) {
-            continue;
-        }
-        struct capture *capture = capture_new(
-            &run->world->net, pcap, part->name,
-            scenario->networks[part->network].framing == SCENARIO_PPP ? LINK_PPP : LINK_ETHERNET,
-            why, capacity);
-        if (capture == NULL) {
+        uint32_t other = other_end(run, i);
+        bool wanted = capture_wanted(pcap, scenario->links[i].name) ||
+                      (other != SIM_NONE && capture_wanted(pcap, scenario->links[other].name));
+        if (wanted && (other == SIM_NONE || i < other) && !open_capture(run, i, why, capacity)) {
             return false;
         }
-        run->captures[run->capture_count++] = capture;
-        capture_tap(capture, link->from);
-        capture_tap(capture, link->to);
+    }
+    if (run->capture_count == 0) {
+        snprintf(why, capacity, "no link is named like '%s'%s%s", pcap->link_glob,
+                 scenario->link_count > 0 ? "; the first is " : "",
+                 scenario->link_count > 0 ? scenario->links[0].name : "");
+        return false;
     }
     return true;
 }
@@ -279,7 +331,9 @@ struct run *run_new(const struct run_options *options, char *why, size_t why_cap
     run->oracles = oracles_new(options->scenario, run->world->recorder);
     run->timeline = timeline_new(run->world, run->judge);
     judge_expect(run->judge);
-    if (!open_recording(run, why, why_capacity) || !open_captures(run, why, why_capacity)) {
+    want_pages(run);
+    /* The recording last: until it is there, nothing says that there was a run. */
+    if (!open_captures(run, why, why_capacity) || !open_recording(run, why, why_capacity)) {
         char ignored[256];
         (void)!run_finish(run, ignored, sizeof ignored);
         run_free(run);
@@ -323,7 +377,7 @@ enum run_state run_go(struct run *run, sim_time until)
         return RUN_OVER;
     }
     if (stop == SIM_STOP_ASKED) {
-        run->ended = "interrupted";
+        run->ended = RUN_INTERRUPTED_TEXT;
         return RUN_INTERRUPTED;
     }
     if (stop == SIM_STOP_IDLE) {
@@ -339,11 +393,22 @@ enum run_state run_go(struct run *run, sim_time until)
     return RUN_OVER;
 }
 
+/* What an assertion says of a run that is being taken down; while it goes on, the kernel says more. */
+static void describe_end(void *context, char *out, size_t capacity)
+{
+    const struct run *run = context;
+    uint64_t now = (uint64_t)run_now(run);
+    snprintf(out, capacity,
+             "at %" PRIu64 ".%09" PRIu64 " s, while the run was taken down, seed %lld",
+             now / (uint64_t)SIM_S, now % (uint64_t)SIM_S, (long long)run->options.scenario->seed);
+}
+
 bool run_finish(struct run *run, char *why, size_t why_capacity)
 {
     struct world *world = run->world;
     SIM_ASSERT(!run->finished);
     run->finished = true;
+    sim_assert_describer(describe_end, run);
     sim_time now = sim_now(world->sim);
     world_record_totals(world);
     judge_finish(run->judge, now);
@@ -369,6 +434,7 @@ bool run_finish(struct run *run, char *why, size_t why_capacity)
     };
     run_hash_text(&hash, run->result.hash_text);
     run_result_decide(&run->result);
+    sim_assert_describer(NULL, NULL);
     return close_outputs(run, why, why_capacity);
 }
 

@@ -21,21 +21,24 @@ struct run_options {
     const struct recording
         *recording;           /* files come from there where it has them; NULL: from the disk */
     const char *record;       /* recording to write, or NULL */
-    const char *record_pages; /* a VM, "all", or NULL */
+    const char *record_pages; /* a VM of the scenario, "all", or NULL */
     bool record_frames;
     uint64_t record_first, record_last; /* only these ids; 0, 0: all */
     uint64_t trail_first; /* the first id whose hash is kept in `trail`: recorder_trail */
     uint64_t *trail;      /* NULL: none; borrowed */
     uint32_t trail_capacity;
-    struct pcap_options pcap;           /* directory NULL: no captures */
-    sim_time until;                     /* SIM_NEVER: as the scenario says */
-    const char *until_text;             /* as it was given, or "" */
+    struct pcap_options pcap; /* directory NULL: no captures */
+    sim_time until;           /* SIM_NEVER: as the scenario says */
+    const char *until_text;   /* as it was given, or "" */
     const char *version;
     const char *repeat; /* the command that repeats the run; borrowed */
 };
 
 /* Builds everything. NULL and a message where an input cannot be read or an output cannot be written. */
 SIM_CHECKED struct run *run_new(const struct run_options *options, char *why, size_t why_capacity);
+
+/* Why a run ended that was stopped by run_interrupt: run_result.ended, and the text of the record "run.ends". */
+#define RUN_INTERRUPTED_TEXT "interrupted"
 
 enum run_state { RUN_GOES_ON, RUN_OVER, RUN_INTERRUPTED };
 

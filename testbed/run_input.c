@@ -36,6 +36,11 @@ static bool open_recording(struct run_input *input, const struct scenario_option
                     why);
             return false;
         }
+        if (until < 0) {
+            fprintf(errors, "orrery: %s: its time limit '%s' lies before the start\n", input->path,
+                    input->until_text);
+            return false;
+        }
         input->until = until;
     }
     struct scenario_options own = options != NULL ? *options : (struct scenario_options){0};

@@ -125,7 +125,7 @@ static enum rt_error vms_create(struct rt *rt, const void *config, uint32_t leng
         return RT_INVALID;
     }
     spend(rt, vms->costs->create +
-          (sim_time)(spec->guest.page_count >> 18) * vms->costs->per_gib_reserve);
+                  (sim_time)(spec->guest.page_count >> 18) * vms->costs->per_gib_reserve);
     struct vm_instance *instance = NULL;
     enum vm_error error = vm_instance_create(vms->host, spec, &instance);
     if (error != VM_OK) {
@@ -271,6 +271,9 @@ static struct rt_page vms_page_get(struct rt *rt, struct rt_vm *vm, uint64_t ind
         return (struct rt_page){0};
     }
     struct page page = vm_memory_peek(vm_instance_memory(instance), index);
+    if (SIM_UNLIKELY(vms_of(rt)->host->world->pages_recorded)) {
+        vm_instance_note_sent(instance, index, page_is_zero(side->pages, page));
+    }
     return rt_pages_give(side, page_ref(side->pages, page));
 }
 
@@ -288,6 +291,9 @@ static enum rt_error vms_page_put(struct rt *rt, struct rt_vm *vm, uint64_t inde
     }
     if (index >= vm_memory_page_count(vm_instance_memory(instance))) {
         return RT_INVALID;
+    }
+    if (SIM_UNLIKELY(vms_of(rt)->host->world->pages_recorded)) {
+        vm_instance_note_arrived(instance, index, page_is_zero(side->pages, rt_pages_of(page)));
     }
     vm_memory_put(vm_instance_memory(instance), index, page_ref(side->pages, rt_pages_of(page)));
     return RT_OK;

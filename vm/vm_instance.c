@@ -15,7 +15,9 @@ struct vm_instance {
     uint32_t number;
     uint32_t from; /* instance whose state was loaded; 0: booted here */
     enum vm_instance_state state;
-    bool started; /* its guest has begun */
+    bool started;        /* its guest has begun */
+    bool pages_recorded; /* its page states are asked for */
+    uint32_t round;      /* of the dirty log: 1 from its start to the first harvest; 0: off */
     struct vm_memory *memory;
     struct machine *machine;
     struct ip_stack *stack;
@@ -99,6 +101,50 @@ static void say(const struct vm_instance *instance, enum vm_record kind, const i
     const struct vm_world *world = instance->host->world;
     recorder_record(world->net->recorder, world->record_base + kind, instance->spec->origin, 0,
                     values, "");
+}
+
+/* ---- page states ------------------------------------------------------------------------------------------------------- */
+
+void vm_world_record_pages(struct vm_world *world, const struct vm_spec *spec)
+{
+    SIM_ASSERT(world->instances == NULL);
+    world->pages_recorded = true;
+    world->pages_of = spec;
+    for (uint32_t kind = VM_PAGE_DIRTIED; kind <= VM_PAGE_ARRIVED; kind++) {
+        recorder_want(world->net->recorder, world->record_base + kind);
+    }
+}
+
+static bool wants_page(const struct vm_instance *instance, enum vm_record kind)
+{
+    const struct vm_world *world = instance->host->world;
+    return instance->pages_recorded &&
+           recorder_wants(world->net->recorder, world->record_base + kind);
+}
+
+static void on_dirtied(void *context, uint64_t index)
+{
+    const struct vm_instance *instance = context;
+    if (wants_page(instance, VM_PAGE_DIRTIED)) {
+        const int64_t values[] = {instance->number, (int64_t)index};
+        say(instance, VM_PAGE_DIRTIED, values);
+    }
+}
+
+void vm_instance_note_sent(const struct vm_instance *instance, uint64_t index, bool zero)
+{
+    if (wants_page(instance, VM_PAGE_SENT)) {
+        const int64_t values[] = {instance->number, (int64_t)index, instance->round, zero};
+        say(instance, VM_PAGE_SENT, values);
+    }
+}
+
+void vm_instance_note_arrived(const struct vm_instance *instance, uint64_t index, bool zero)
+{
+    if (wants_page(instance, VM_PAGE_ARRIVED)) {
+        const int64_t values[] = {instance->number, (int64_t)index, zero};
+        say(instance, VM_PAGE_ARRIVED, values);
+    }
 }
 
 /* ---- hosts ---------------------------------------------------------------------------------------------------------------- */
@@ -249,6 +295,11 @@ enum vm_error vm_instance_create(struct vm_host *host, const struct vm_spec *spe
     }
     instance->guest =
         guest_new(&spec->guest, instance->machine, memory, instance->stack, instance->tcp);
+    instance->pages_recorded =
+        world->pages_recorded && (world->pages_of == NULL || world->pages_of == spec);
+    if (instance->pages_recorded) {
+        vm_memory_observe(memory, on_dirtied, instance);
+    }
     instance->next = world->instances;
     world->instances = instance;
     const int64_t values[] = {instance->number, (int64_t)host->origin,
@@ -432,6 +483,7 @@ sim_time vm_instance_log(struct vm_instance *instance, bool on)
     }
     const int64_t values[] = {instance->number, on};
     vm_memory_watch(instance->memory, on);
+    instance->round = on ? 1 : 0;
     sim_time cost = on ? dirty_log_start(log) : dirty_log_stop(log);
     say(instance, VM_LOG, values);
     return cost;
@@ -444,6 +496,7 @@ uint64_t vm_instance_harvest(struct vm_instance *instance, uint64_t *bitmap, sim
     uint64_t missed = vm_memory_witness(instance->memory, bitmap, &first);
     const int64_t values[] = {instance->number, (int64_t)pages, (int64_t)missed, (int64_t)first};
     say(instance, VM_HARVESTED, values);
+    instance->round++;
     return pages;
 }
 

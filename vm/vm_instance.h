@@ -44,8 +44,10 @@ struct vm_world {
     uint32_t record_base;
     const struct vm_spec *specs;
     uint32_t spec_count;
-    struct vm_instance *instances; /* all, newest first */
-    uint32_t next_instance;        /* instances are numbered from 1 */
+    struct vm_instance *instances;  /* all, newest first */
+    uint32_t next_instance;         /* instances are numbered from 1 */
+    bool pages_recorded;            /* page states of some VM are asked for */
+    const struct vm_spec *pages_of; /* of this one; NULL: of all */
 };
 
 /* One host as VMs see it. */
@@ -57,7 +59,7 @@ struct vm_host {
     enum second_level_format paging;
     enum dirty_log_mechanism dirty_log;
     struct ether_switch **switches; /* by network number; NULL where the host has no NIC on it */
-    const sim_time **busy; /* the same: until when the NIC's wire is busy */
+    const sim_time **busy;          /* the same: until when the NIC's wire is busy */
     uint32_t switch_count;
     struct vm_instance *last; /* asked for last; NULL after any was destroyed */
 };
@@ -82,6 +84,10 @@ void vm_world_init(struct vm_world *world, struct net *net, const struct vm_spec
 /* Destroys what instances are left. */
 void vm_world_close(struct vm_world *world);
 const struct vm_spec *vm_world_spec(const struct vm_world *world, const char *name); /* or NULL */
+
+/* Asks the recorder for page states (VM_PAGE_*) of a VM, or of all where it is NULL. Before there is an instance. They are records of
+ * detail: they change neither the run nor its hash. */
+void vm_world_record_pages(struct vm_world *world, const struct vm_spec *spec);
 
 /* Watches the host's machine: its crash destroys all instances and resets its memory. */
 void vm_host_init(struct vm_host *host);
@@ -110,6 +116,10 @@ sim_time vm_instance_log(struct vm_instance *instance, bool on);
 /* As dirty_log_harvest, then the witness's check is recorded (VM_HARVESTED). */
 uint64_t vm_instance_harvest(struct vm_instance *instance, uint64_t *bitmap, sim_time *host_ns);
 void vm_instance_announce(struct vm_instance *instance, uint32_t count, sim_time spacing_ns);
+
+/* For page states: node software took this page, or put it. Call where vm_world.pages_recorded says so. */
+void vm_instance_note_sent(const struct vm_instance *instance, uint64_t index, bool zero);
+void vm_instance_note_arrived(const struct vm_instance *instance, uint64_t index, bool zero);
 
 const struct vm_spec *vm_instance_spec(const struct vm_instance *instance);
 enum vm_instance_state vm_instance_state(const struct vm_instance *instance);
