@@ -269,6 +269,11 @@ void tcp_addresses(const struct tcp_connection *c, struct ip4 *local, uint16_t *
     *peer_port = (uint16_t)(c->ports >> 16);
 }
 
+bool tcp_released(const struct tcp_connection *c)
+{
+    return c->released;
+}
+
 void *tcp_context(const struct tcp_connection *c)
 {
     return c->context;

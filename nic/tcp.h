@@ -1,5 +1,6 @@
-/* nic/tcp.h - TCP: RFC 9293 with RFC 5681 and 6582 (Reno), 9438 (CUBIC), 2018 and 6675 (SACK), 6298 (time-outs), 7323 (window scale,
- * time stamps), 1122 section 4.2.3.4 (Nagle, delayed ACK) and 4.2.3.6 (keep-alive), 9293 section 3.8.6.1 (zero-window probes).
+/* nic/tcp.h - TCP: RFC 9293 with RFC 5681 and 6582 (Reno), 9438 and 9406 (CUBIC, HyStart++), 2018, 6675, 6937 and 3042 (recovery),
+ * 6298 (time-outs), 7323 (window scale, time stamps), 5961 (blind attacks), 1122 section 4.2.3.4 (Nagle, delayed ACK) and
+ * 4.2.3.6 (keep-alive), 9293 section 3.8.6.1 (zero-window probes).
  *
  *            tcp_connect                       tcp_listen
  *   CLOSED ──────────────► SYN-SENT            LISTEN ──SYN──► SYN-RECEIVED
@@ -10,15 +11,22 @@
  *                                      FIN-WAIT-2, CLOSING ─► TIME-WAIT ─► CLOSED        (RFC 9293, figure 5)
  *
  * A connection is a plain structure in its layer's pool, driven by frames and by timers of its machine; its user is told of what
- * happened through callbacks, which run inside the event and may call back into the connection.
+ * happened through callbacks, which run inside the event and may call back into the connection, even end it. No callback runs
+ * within a call of the user: what a call brings about is told in an event of the same instant.
  *
  *  T1. The user gets the peer's bytes in order, once, none added, none lost, or learns why not (oracle "streams").
  *  T2. Nothing is sent beyond the peer's window, nor beyond cwnd, but for the segments that RFCs allow by name.
  *  T3. Buffers are bounded: tcp_send_space before tcp_send; a receiver's window never shrinks (RFC 9293, 3.8.6.2.2).
  *  T4. A closed connection gives back all pages, timers and its place in the table. Nothing outlives the machine's crash.
+ *  T5. Each retransmission follows a record: a time-out, or recovery entered.
  *  T6. New data waits while the machine's own wire is busy for longer than TCP_DEVICE_NS: a sender queues in its socket, where it
  *      can be scheduled, not in its NIC, where it would drop (Linux: TCP small queues, a millisecond of data).
- *  T5. Each retransmission follows a record: a time-out, or recovery entered. */
+ *
+ * What RFCs leave open is done as Linux does it: an ACK for every second full segment, and for each of the sixteen after disorder, but not
+ * at the start; Nagle with Minshall's modification (RFC 9293, A.3); one segment to begin with after a lost SYN; slow start again
+ * after an idle time-out. Buffers have the size they are given; windows do not tune themselves. Left out: urgent data, ECN, Fast Open,
+ * D-SACK, F-RTO, RACK and tail loss probes; a retransmission that is lost too is repaired up to three times in a recovery, then by the
+ * time-out. docs/models.md has the sources. */
 #ifndef ORRERY_NIC_TCP_H
 #define ORRERY_NIC_TCP_H
 
@@ -73,7 +81,9 @@ const char *tcp_end_text(enum tcp_end end);
 struct tcp_connection;
 struct tcp_layer;
 
-/* What the user is told. Any may be NULL. After `ended` the connection is gone. */
+/* What the user is told. Any may be NULL. `connected` is for tcp_connect alone: a listener's `accept` stands in its place. `ended`
+ * comes once, and is the last: in order (both FINs came, or TIME-WAIT begins) when everything that arrived was taken, else
+ * at once; what is there may still be taken within it. After it the connection is gone for the user. */
 struct tcp_user {
     void (*connected)(void *context, struct tcp_connection *connection);
     void (*readable)(void *context,
@@ -99,7 +109,8 @@ void tcp_layer_free(struct tcp_layer *layer); /* frees connections without a wor
 uint32_t tcp_layer_live(
     const struct tcp_layer *layer); /* connections not CLOSED, TIME-WAIT included */
 
-/* Accepts connections on a port: `accept` returns the user and context of each (user NULL refuses it). */
+/* Accepts connections on a port: `accept` returns the user and context of each that is established (user NULL resets it). At most
+ * `backlog` may be on their way there; the next SYN is dropped. */
 struct tcp_accept_result {
     const struct tcp_user *user;
     void *context;
@@ -109,7 +120,8 @@ enum ip_error tcp_listen(struct tcp_layer *layer, uint16_t port, uint32_t backlo
                          const struct tcp_options *options, tcp_accept *accept, void *context);
 void tcp_unlisten(struct tcp_layer *layer, uint16_t port);
 
-/* Begins to connect; `connected` or `ended` follows. The local port is the layer's next ephemeral one (from 49152). */
+/* Begins to connect; `connected` or `ended` follows. The local port is the layer's next ephemeral one (from 49152); ports go on over
+ * a reboot. The user may send at once; it goes out when the connection is there. */
 enum ip_error tcp_connect(struct tcp_layer *layer, struct ip4 peer, uint16_t port,
                           const struct tcp_options *options, const struct tcp_user *user,
                           void *context, struct tcp_connection **out);
@@ -117,16 +129,17 @@ enum ip_error tcp_connect(struct tcp_layer *layer, struct ip4 peer, uint16_t por
 /* Bytes that tcp_send would take now. */
 uint64_t tcp_send_space(const struct tcp_connection *connection);
 /* Appends a slice to the stream and takes over its reference; slice.length <= tcp_send_space. What goes out at once and
- * what waits is TCP's to say; tcp_cork holds segments back until tcp_uncork, for writers of many slices. */
+ * what waits is TCP's to say; outside of callbacks each call may send a small segment, so writers of many slices
+ * use tcp_cork, which holds what does not fill a segment back until tcp_uncork. */
 void tcp_send(struct tcp_connection *connection, struct slice slice);
 void tcp_cork(struct tcp_connection *connection);
 void tcp_uncork(struct tcp_connection *connection);
 /* No more will be sent: FIN after what is queued. */
 void tcp_shutdown(struct tcp_connection *connection);
-/* RST, and gone; `ended` is not called. */
+/* RST (but from SYN-SENT and TIME-WAIT), and gone; `ended` is not called. */
 void tcp_abort(struct tcp_connection *connection);
-/* The user has no further interest: shutdown, and what still arrives is dropped (with RST as RFC 9293, 3.10.7.4 asks). No
- * callback follows. */
+/* The user has no further interest: shutdown, and what still arrives is dropped, with RST as RFC 9293, 3.10.7.4 asks. If bytes were
+ * not taken, or there is no connection yet, as tcp_abort (RFC 1122, 4.2.2.13). No callback follows. */
 void tcp_release(struct tcp_connection *connection);
 
 /* Bytes received in order and not yet taken. */
@@ -154,8 +167,9 @@ void *tcp_context(const struct tcp_connection *connection);
 void tcp_set_user(struct tcp_connection *connection, const struct tcp_user *user, void *context);
 
 /* ---- saving a guest's connections (DESIGN idea 4) -------------------------------------------------------------------
- * Versioned bytes, big-endian; timers as machine-relative times; pages as zero, pattern number or bytes. Loading gives
- * connections without users: walk them and tcp_set_user. */
+ * Versioned bytes, big-endian; timers as machine-relative times; pages as zero, pattern number or bytes. Between events only.
+ * Listeners are not in them: make them before loading. Loading gives connections without users: walk them and tcp_set_user before
+ * the next event, but for those that tcp_released says belong to nobody. A profile that tcp_profile_find does not know becomes the layer's. */
 struct state_writer; /* sim/state.h */
 struct state_reader;
 void tcp_layer_save(const struct tcp_layer *layer, struct state_writer *writer);

@@ -7,7 +7,7 @@
 
 /* Linux, include/net/tcp.h and Documentation/networking/ip-sysctl: TCP_RTO_MIN 200 ms, TCP_TIMEOUT_INIT 1 s, TCP_RTO_MAX 120 s,
  * TCP_DELACK_MIN 40 ms, tcp_syn_retries 6, tcp_retries2 15, TCP_INIT_CWND 10, TCP_TIMEWAIT_LEN 60 s. Buffers do not tune themselves
- * here: they have from the start what tcp_wmem (4 MiB) and tcp_rmem (6 MiB, half of it window) let them grow to. */
+ * here: they have from the start about what tcp_wmem (4 MiB) and tcp_rmem (6 MiB, of which at least half is window) let them grow to. */
 const struct tcp_profile tcp_profile_linux = {
     .name = "linux",
     .rto_min_ns = 200 * SIM_MS,
@@ -18,7 +18,7 @@ const struct tcp_profile tcp_profile_linux = {
     .data_retries = 15,
     .initial_window_segments = 10,
     .send_buffer_bytes = 4 * MIB,
-    .receive_buffer_bytes = 3 * MIB,
+    .receive_buffer_bytes = 4 * MIB,
     .congestion = TCP_CUBIC,
     .time_wait_ns = 60 * SIM_S,
     .timestamps = true,
@@ -38,7 +38,7 @@ const struct tcp_profile tcp_profile_windows = {
     .data_retries = 5,
     .initial_window_segments = 10,
     .send_buffer_bytes = 4 * MIB,
-    .receive_buffer_bytes = MIB,
+    .receive_buffer_bytes = 4 * MIB,
     .congestion = TCP_CUBIC,
     .time_wait_ns = 120 * SIM_S,
     .timestamps = false,
@@ -58,7 +58,7 @@ const struct tcp_profile tcp_profile_rfc6298 = {
     .data_retries = 8,
     .initial_window_segments = 10,
     .send_buffer_bytes = 4 * MIB,
-    .receive_buffer_bytes = 3 * MIB,
+    .receive_buffer_bytes = 4 * MIB,
     .congestion = TCP_RENO,
     .time_wait_ns = 240 * SIM_S,
     .timestamps = true,

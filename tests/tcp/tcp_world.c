@@ -273,6 +273,9 @@ static void add_host(struct world *world, const struct world_options *options, u
         .out = options->direct ? (struct frame_sink){meddle, &world->meddler[1 - i]}
                                : link_entrance(world->link[i]),
     };
+    if (options->wire_known) {
+        interface.busy_until = link_busy_until(world->link[i]);
+    }
     (void)ip_stack_add_interface(world->stack[i], &interface);
     const struct tcp_profile *profile =
         options->profile != NULL ? options->profile : &tcp_profile_linux;

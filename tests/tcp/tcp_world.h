@@ -54,7 +54,8 @@ struct world_options {
     uint64_t queue_bytes;
     uint32_t mtu;                      /* 0: 1500 */
     const struct tcp_profile *profile; /* NULL: linux */
-    bool direct; /* no cable: what one sends is at the other's stack within the call */
+    bool wire_known; /* the stacks look at how long their wires are busy (nic/tcp.h T6) */
+    bool direct;     /* no cable: what one sends is at the other's stack within the call */
 };
 
 struct world {

@@ -47,12 +47,13 @@ static struct tcp_accept_result bulk_accept(void *context, struct tcp_connection
     return (struct tcp_accept_result){&receiver, context};
 }
 
-static void bulk_start(struct bulk *bulk, struct world *world, uint64_t bytes, int congestion)
+static void bulk_start(struct bulk *bulk, struct world *world, uint16_t port, uint64_t bytes,
+                       int congestion)
 {
     *bulk = (struct bulk){.world = world, .bytes = bytes};
     world->options.congestion = congestion;
-    cr_assert_eq(tcp_listen(world->tcp[1], 80, 1, &world->options, bulk_accept, bulk), IP_OK);
-    cr_assert_eq(tcp_connect(world->tcp[0], world_address(1), 80, &world->options, &sender, bulk,
+    cr_assert_eq(tcp_listen(world->tcp[1], port, 1, &world->options, bulk_accept, bulk), IP_OK);
+    cr_assert_eq(tcp_connect(world->tcp[0], world_address(1), port, &world->options, &sender, bulk,
                              &bulk->connection),
                  IP_OK);
 }
@@ -68,12 +69,12 @@ struct goodput {
 };
 
 static const struct goodput goodputs[] = {
-    {"Reno, 10 ms", TCP_RENO, 5 * SIM_MS, 0, 1, 3 * SIM_S, 870000, 949000},
+    {"Reno, 10 ms", TCP_RENO, 5 * SIM_MS, 0, 1, 4 * SIM_S, 850000, 949000},
     {"Reno, 10 ms, 0.1 %", TCP_RENO, 5 * SIM_MS, 1000000, 3, 60 * SIM_S, 40000, 56000},
-    {"Reno, 10 ms, 1 %", TCP_RENO, 5 * SIM_MS, 10000000, 8, 60 * SIM_S, 13000, 15000},
-    {"CUBIC, 10 ms", TCP_CUBIC, 5 * SIM_MS, 0, 1, 3 * SIM_S, 733000, 949000},
+    {"Reno, 10 ms, 1 %", TCP_RENO, 5 * SIM_MS, 10000000, 6, 60 * SIM_S, 13000, 15000},
+    {"CUBIC, 10 ms", TCP_CUBIC, 5 * SIM_MS, 0, 1, 4 * SIM_S, 733000, 949000},
     {"CUBIC, 10 ms, 0.1 %", TCP_CUBIC, 5 * SIM_MS, 1000000, 3, 60 * SIM_S, 46000, 63000},
-    {"CUBIC, 10 ms, 1 %", TCP_CUBIC, 5 * SIM_MS, 10000000, 8, 60 * SIM_S, 12000, 14000},
+    {"CUBIC, 10 ms, 1 %", TCP_CUBIC, 5 * SIM_MS, 10000000, 6, 60 * SIM_S, 12000, 14000},
     {"Reno, LAN", TCP_RENO, 50 * SIM_US, 0, 1, 2 * SIM_S, 900000, 949000},
     {"CUBIC, LAN", TCP_CUBIC, 50 * SIM_US, 0, 1, 2 * SIM_S, 900000, 949000},
 };
@@ -84,9 +85,11 @@ static uint64_t goodput_kbps(const struct goodput *g, uint64_t seed)
         &(struct world_options){.seed = seed, .delay_ns = g->delay_ns, .queue_bytes = 1250000});
     link_set_loss(world->link[0], (struct link_fault_loss){.per_billion = g->loss_per_billion});
     struct bulk bulk;
-    bulk_start(&bulk, world, UINT64_MAX, (int)g->congestion);
+    bulk_start(&bulk, world, 80, UINT64_MAX, (int)g->congestion);
     world_run(world, g->run_ns);
-    cr_assert_eq(world->timeouts, 0, "%s: %lu time-outs", g->name, (unsigned long)world->timeouts);
+    /* Chance may take a retransmission and what follows it. */
+    cr_assert_leq(world->timeouts, g->loss_per_billion > 0, "%s: %lu time-outs", g->name,
+                  (unsigned long)world->timeouts);
     world_free(world);
     return bulk.received * 8 * 1000 / (uint64_t)(g->run_ns / SIM_US);
 }
@@ -117,7 +120,7 @@ Test(congestion, a_clean_cable_is_filled)
         struct world *world =
             world_new(&(struct world_options){.seed = 1, .delay_ns = cables[i].delay_ns});
         struct bulk bulk;
-        bulk_start(&bulk, world, bytes, (int)cables[i].congestion);
+        bulk_start(&bulk, world, 80, bytes, (int)cables[i].congestion);
         world_run(world, 2 * SIM_S);
         cr_assert_eq(bulk.received, bytes);
         sim_time wire_ns = (sim_time)((bytes + 1447) / 1448 * 1538 * 8);
@@ -131,4 +134,28 @@ Test(congestion, a_clean_cable_is_filled)
         cr_assert_eq(world->timeouts + world->recoveries, 0);
         world_free(world);
     }
+}
+
+/* T6: two senders of one machine fill their wire and do not overrun its queue, and neither starves the other. */
+Test(congestion, a_machine_does_not_drop_in_its_own_nic)
+{
+    const uint64_t bytes = UINT64_C(16) << 20;
+    struct world *world =
+        world_new(&(struct world_options){.seed = 1, .queue_bytes = 200000, .wire_known = true});
+    struct bulk bulk[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        bulk_start(&bulk[i], world, (uint16_t)(80 + i), bytes, TCP_CUBIC);
+    }
+    world_run(world, SIM_S);
+    sim_time wire_ns = (sim_time)((2 * bytes + 1447) / 1448 * 1538 * 8);
+    for (uint32_t i = 0; i < 2; i++) {
+        cr_assert_eq(bulk[i].received, bytes);
+        cr_assert_leq(bulk[i].done, wire_ns + wire_ns / 100);
+        cr_assert_geq(bulk[i].done, wire_ns / 2);
+    }
+    struct link_statistics statistics = link_statistics(world->link[0]);
+    cr_assert_eq(statistics.frames_lost, 0);
+    cr_assert_leq(statistics.queue_bytes_peak, 125000 + 20 * 1514);
+    cr_assert_eq(world->timeouts + world->recoveries, 0);
+    world_free(world);
 }

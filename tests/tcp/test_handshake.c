@@ -45,7 +45,7 @@ static const struct script opening[] = {
      .text = "0 connect; 0 > S 0; 0 write 300; 10 shutdown; 1000 < SA 0 ack 1; "
              "1000 > FPA 1+300 ack 1; 1000 state FIN-WAIT-1"},
     {.name = "the window of a SYN is not scaled, that of an ACK is",
-     .text = "0 connect; 0 > S 0 win 65535; 1000 < SA 0 ack 1; 1000 > A 1 ack 1 win 3145728"},
+     .text = "0 connect; 0 > S 0 win 65535; 1000 < SA 0 ack 1; 1000 > A 1 ack 1 win 4194304"},
 };
 
 static const struct script closing[] = {
