@@ -80,14 +80,6 @@ static void free_ring(struct bulk *bulk)
 
 /* ---- the end ------------------------------------------------------------------------------------ */
 
-static void forget(struct tcp_connection **connection)
-{
-    if (*connection != NULL) {
-        tcp_set_user(*connection, NULL, NULL);
-        *connection = NULL;
-    }
-}
-
 static void unlisten(struct bulk *bulk)
 {
     if (bulk->listening) {
@@ -108,15 +100,8 @@ static void end(struct bulk *bulk, const char *why)
 
 static void abort_both(struct bulk *bulk)
 {
-    struct tcp_connection *out = bulk->out, *in = bulk->in;
-    bulk->out = NULL;
-    bulk->in = NULL;
-    if (out != NULL) {
-        tcp_abort(out);
-    }
-    if (in != NULL) {
-        tcp_abort(in);
-    }
+    traffic_place_abort(&bulk->from, &bulk->out);
+    traffic_place_abort(&bulk->to, &bulk->in);
 }
 
 static void fail(struct bulk *bulk, const char *why)
@@ -178,8 +163,7 @@ static void on_sender_drained(void *context, struct tcp_connection *connection)
     if (bulk->sent < bulk->options.bytes) {
         fill(bulk);
     } else if (bulk->options.close) {
-        bulk->out = NULL;
-        tcp_release(connection);
+        traffic_place_release(&bulk->from, &bulk->out);
     }
 }
 
@@ -308,8 +292,7 @@ static void on_receiver_readable(void *context, struct tcp_connection *connectio
         return;
     }
     if (bulk->landed && (tcp_readable(connection) > 0 || tcp_peer_finished(connection))) {
-        bulk->in = NULL;
-        tcp_release(connection); /* more than was sent: a reset says so */
+        traffic_place_release(&bulk->to, &bulk->in); /* more than was sent: a reset says so */
     } else if (!bulk->landed) {
         fail(bulk, "the sender finished early");
     }
@@ -383,13 +366,13 @@ static void on_to_attached(void *context, bool goes_on)
 static void on_from_detached(void *context)
 {
     struct bulk *bulk = context;
-    forget(&bulk->out);
+    traffic_place_forget(&bulk->out);
 }
 
 static void on_to_detached(void *context)
 {
     struct bulk *bulk = context;
-    forget(&bulk->in);
+    traffic_place_forget(&bulk->in);
     if (machine_is_on(bulk->to.machine)) {
         unlisten(bulk);
     }
@@ -415,8 +398,8 @@ static const char *begin(struct bulk *bulk)
     if (!traffic_place_runs(&bulk->from)) {
         return "refused: the sender does not run";
     }
-    if (bulk->to.machine == NULL) {
-        return "refused: the receiver is off";
+    if (!traffic_place_runs(&bulk->to)) {
+        return "refused: the receiver does not run";
     }
     enum ip_error error =
         tcp_listen(ip_stack_tcp(bulk->to.stack), options->port, 1, &tcp, on_accept, bulk);

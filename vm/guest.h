@@ -4,13 +4,19 @@
  * and request/response servers. All of its state but RAM is plain integers, saved with guest-relative times and loaded into another instance
  * that then does exactly what the first would have done.
  *
- *  U1. A guest acts only while its machine runs; a pause costs it no touch, they come later.
- *  U2. Touch n of a writer happens at start + n / rate of guest time, plus what dirty logging cost the guest so far; touches due within
- *      GUEST_TICK_NS happen in one event, in their order.
- *  U3. Every store gives the page a new content: a pattern whose number is unique in the run (VM number, store number).
+ *  U1. A guest acts only while its machine runs; standing still costs it no touch, they come later: after a pause, in which its clock
+ *      stands too, when that shows their time; after a freeze of its host, when what was due first has come at the thaw, as much
+ *      later as that was.
+ *  U2. Touch n (from 1) of a load happens at start + n / rate of guest time, plus what dirty logging cost the guest so far. Touches
+ *      that are due between two multiples of GUEST_TICK_NS of that time happen in one event, when the first of them is due, in the
+ *      order of (due, writers, readers, replay).
+ *  U3. Every store gives the page a new content: a pattern whose number is unique in the run: number of the VM << 48 | store, counted
+ *      from page_count. Initial content has the number of its page instead, answers of services have bit 47 set.
  *  U4. Save, load into another instance with equal RAM, run both: equal records from then on.
  *
- * Orders: uniform (keyed draw), sequential (round and round), zipf (page k of the range with weight 1 / (k + 1)). */
+ *  U5. Saved state is canonical: a guest that was loaded and has not run saves the bytes that it was loaded from.
+ *
+ * Orders: uniform (keyed draw), sequential (round and round), zipf (page k of the range with weight 1 / (k + 1); vm/zipf.h). */
 #ifndef ORRERY_VM_GUEST_H
 #define ORRERY_VM_GUEST_H
 
@@ -51,8 +57,9 @@ struct guest_service {
 struct guest_spec {
     uint32_t number; /* of the VM in the scenario: makes page contents unique; at most 16383 */
     uint64_t page_count;
-    uint64_t zero_pages,
-        compressible_pages; /* initial content in that order from page 0; the rest is random */
+    /* Initial content, in that order from page 0; the rest is random. Of a guest of more than 16 MiB both ends are rounded down to whole
+     * regions of 2 MiB, so that content is runs; only the end of memory stays where it is. */
+    uint64_t zero_pages, compressible_pages;
     const struct guest_load *writers;
     uint32_t writer_count;
     const struct guest_load *readers;
@@ -75,7 +82,8 @@ void guest_fill_memory(const struct guest_spec *spec, struct vm_memory *memory);
 void guest_start(struct guest *guest);
 /* All state but RAM: loads, replay, services, TCP. The machine is paused. */
 void guest_save(const struct guest *guest, struct state_writer *writer);
-/* Into a guest that has not started. False where the bytes are not such a state. */
+/* Into a guest that has not started, whose machine is on and stands still. False where the bytes are not such a state: then the guest is as
+ * guest_new left it, and the TCP layer is to be emptied by a crash of the machine. */
 SIM_CHECKED bool guest_load(struct guest *guest, struct state_reader *reader);
 
 struct guest_statistics {

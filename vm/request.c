@@ -33,25 +33,12 @@ struct request {
 
 /* ---- the end of a request ------------------------------------------------------------------------ */
 
-static void drop_connection(struct request *request)
-{
-    struct tcp_connection *connection = request->connection;
-    request->connection = NULL;
-    if (connection != NULL) {
-        tcp_abort(connection);
-    }
-}
-
 /* Stopped, and nothing is left to wait for. */
 static void end(struct request *request)
 {
     SIM_ASSERT(request->stopped && !request->over);
-    struct tcp_connection *connection = request->connection;
     request->over = true;
-    request->connection = NULL;
-    if (connection != NULL) {
-        tcp_release(connection);
-    }
+    traffic_place_release(&request->place, &request->connection);
     traffic_place_close(&request->place);
     (void)traffic_say(&request->options.common, TRAFFIC_ENDED, 0, NULL, "stopped");
 }
@@ -90,7 +77,7 @@ static void say_lost(struct request *request, const char *why)
 static void lost(struct request *request, const char *why)
 {
     say_lost(request, why);
-    drop_connection(request);
+    traffic_place_abort(&request->place, &request->connection);
     wait_for_next(request, machine_now(request->place.machine) + RETRY_NS);
 }
 
@@ -179,13 +166,12 @@ static void on_readable(void *context, struct tcp_connection *connection)
         return;
     }
     if (tcp_readable(connection) > 0) {
-        drop_connection(request); /* nobody asked */
+        traffic_place_abort(&request->place, &request->connection); /* nobody asked */
     } else if (tcp_peer_finished(connection)) {
         if (asked) {
             lost(request, "the server closed the connection");
         } else {
-            request->connection = NULL;
-            tcp_release(connection);
+            traffic_place_release(&request->place, &request->connection);
         }
     }
 }
@@ -295,10 +281,7 @@ static void on_detached(void *context)
     struct request *request = context;
     machine_timer_close(&request->next);
     machine_timer_close(&request->expire);
-    if (request->connection != NULL) {
-        tcp_set_user(request->connection, NULL, NULL);
-        request->connection = NULL;
-    }
+    traffic_place_forget(&request->connection);
 }
 
 static void on_gone(void *context)

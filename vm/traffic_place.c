@@ -22,37 +22,30 @@ static void attach(struct traffic_place *place, struct machine *machine, struct 
     place->stack = stack;
     place->left = false;
     place->told_gone = false;
-    place->stopped = !machine_runs(machine);
+    place->stopped = false;
     machine_watch(machine, on_machine, place);
     place->attached(place->context, goes_on);
-}
-
-/* The end's machine, if it is on and has a stack. */
-static struct machine *machine_of_end(const struct traffic_place *place, struct ip_stack **stack)
-{
-    struct machine *machine = place->end.machine(place->end.context);
-    *stack = place->end.stack(place->end.context);
-    return machine != NULL && *stack != NULL && machine_is_on(machine) ? machine : NULL;
 }
 
 static void look(void *context)
 {
     struct traffic_place *place = context;
-    struct ip_stack *stack;
-    struct machine *machine = machine_of_end(place, &stack);
-    if (machine != NULL && machine != place->machine) {
+    struct machine *machine = place->end.machine(place->end.context);
+    struct ip_stack *stack = place->end.stack(place->end.context);
+    bool on = machine != NULL && stack != NULL && machine_is_on(machine);
+    if (on && machine != place->machine && machine_runs(machine)) {
         if (place->machine != NULL) {
             place->left = place->stopped;
             place->left_at = machine_now(place->machine);
             detach(place);
         }
         attach(place, machine, stack);
-    } else if (place->machine == NULL && !place->told_gone) {
+    } else if (!on && place->machine == NULL && !place->told_gone) {
         place->told_gone = true;
         place->left = false;
         place->gone(place->context);
     }
-    /* `gone` may have closed it. */
+    /* Any of the callbacks may have closed it. */
     if (place->look_event != SIM_NONE && !traffic_place_runs(place)) {
         sim_event_arm(place->net->sim, place->look_event,
                       sim_now(place->net->sim) + TRAFFIC_LOOK_NS);
@@ -102,6 +95,34 @@ void traffic_place_close(struct traffic_place *place)
         sim_event_free(place->net->sim, place->look_event);
         place->look_event = SIM_NONE;
     }
+}
+
+void traffic_place_forget(struct tcp_connection **connection)
+{
+    if (*connection != NULL) {
+        tcp_set_user(*connection, NULL, NULL);
+        *connection = NULL;
+    }
+}
+
+void traffic_place_abort(const struct traffic_place *place, struct tcp_connection **connection)
+{
+    struct tcp_connection *aborted = *connection;
+    if (aborted != NULL && traffic_place_runs(place)) {
+        *connection = NULL;
+        tcp_abort(aborted);
+    }
+    traffic_place_forget(connection);
+}
+
+void traffic_place_release(const struct traffic_place *place, struct tcp_connection **connection)
+{
+    struct tcp_connection *released = *connection;
+    if (released != NULL && traffic_place_runs(place)) {
+        *connection = NULL;
+        tcp_release(released);
+    }
+    traffic_place_forget(connection);
 }
 
 struct tcp_connection *traffic_place_connection(const struct traffic_place *place, uint64_t flow)
