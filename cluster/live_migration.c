@@ -335,7 +335,40 @@ RT_BLOCKS static enum rt_error stop_and_copy(struct migration_source *m, uint32_
 
 /* ---- steps 6 and 7 -------------------------------------------------------------------------------------------------------------- */
 
-/* PREPARE, READY, and the commit point. After GIVEN may have become durable there is no way back but through the target. */
+/* The commit point. A write that failed for want of space or medium did not happen, and nothing was given; one that was not confirmed
+ * may have (rt.h R4), and from then on the only way is forward. */
+RT_BLOCKS static enum rt_error commit(struct migration_source *m)
+{
+    struct rt *rt = m->service->rt;
+    struct migration_entry entry = {.id = m->id,
+                                    .request = m->order.request,
+                                    .stage = MIGRATION_STAGE_GIVEN,
+                                    .peer = m->order.target};
+    enum rt_error err = RT_OK;
+    bool perhaps = false;
+    memcpy(entry.vm, m->order.vm, sizeof entry.vm);
+    m->given = true;
+    if (!RT_PLANTED(no_given)) {
+        err = migration_journal_put(rt, &entry);
+    }
+    while (err != RT_OK) {
+        perhaps = perhaps || err == RT_TIMED_OUT || err == RT_CANCELLED;
+        if (!perhaps) {
+            m->given = false;
+            say_why(m, "the node's store failed: ", error_text(err));
+            return err;
+        }
+        if (rt_sleep_until(rt, rt_now(rt) + m->service->settings.retry_ns) != RT_OK) {
+            return RT_CANCELLED;
+        }
+        err = migration_journal_put(rt, &entry);
+    }
+    m->sure = true;
+    migration_record_handover(rt, m->order.request, m->id, "given");
+    return RT_OK;
+}
+
+/* PREPARE, READY, and the commit point. */
 RT_BLOCKS static enum rt_error give(struct migration_source *m)
 {
     struct rt *rt = m->service->rt;
@@ -350,21 +383,7 @@ RT_BLOCKS static enum rt_error give(struct migration_source *m)
     if (err == RT_OK) {
         err = still_wanted(m);
     }
-    if (err != RT_OK) {
-        return err;
-    }
-    struct migration_entry entry = {.id = m->id,
-                                    .request = m->order.request,
-                                    .stage = MIGRATION_STAGE_GIVEN,
-                                    .peer = m->order.target};
-    memcpy(entry.vm, m->order.vm, sizeof entry.vm);
-    m->given = true;
-    if (!RT_PLANTED(no_given)) {
-        /* If this fails nobody knows whether it is durable (rt.h R4): then it counts as given. */
-        (void)!migration_journal_put(rt, &entry);
-    }
-    migration_record_handover(rt, m->order.request, m->id, "given");
-    return RT_OK;
+    return err == RT_OK ? commit(m) : err;
 }
 
 /* The VM runs at the target: nothing of it stays here. */

@@ -27,7 +27,8 @@ struct migration_source {
     struct rt_slices slices;
     bool counted; /* takes one of the pair's places, and its VM */
     bool waited;  /* said so */
-    bool given;   /* GIVEN is durable: cancel is too late */
+    bool given;   /* GIVEN is durable, or may be: cancel is too late */
+    bool sure;    /* GIVEN is durable: GO may be said */
     bool cancel_asked;
     bool paused; /* by us */
     bool logging;

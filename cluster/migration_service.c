@@ -61,29 +61,31 @@ void migration_record_handover(struct rt *rt, uint64_t request, uint64_t id, con
 
 /* ---- what comes in ---------------------------------------------------------------------------------------------------- */
 
-/* A target asks what became of an id (H5). While GIVEN stands, the answer is GO; then the target answers DONE, and whoever settles
- * the entry here hears of it on its own connection. */
+/* A target asks what became of an id (H5). Whoever is at work on it here knows best; without anybody the journal does. To an owner only
+ * FORGET is said, and not before the id is settled: until then the one who settles it asks by itself, and needs the owner's answer. */
 RT_BLOCKS static void answer_query(struct rt *rt, struct migration_service *service,
                                    struct rt_stream *stream, const struct migration_message *query)
 {
     struct migration_entry entry;
     rt_time deadline = rt_now(rt) + service->settings.stall_limit_ns;
-    bool given = migration_journal_get(rt, query->id, &entry) == RT_OK &&
-                 entry.stage == MIGRATION_STAGE_GIVEN;
-    if (query->argument == MIGRATION_STAGE_OWNED) {
-        /* It runs there. If GIVEN still stands here, the task that settles it asks by itself and will say FORGET. */
-        if (!given) {
-            (void)!migration_say(rt, stream, MIGRATION_FORGET, query->id, 0, deadline);
-        }
+    bool owner = query->argument == MIGRATION_STAGE_OWNED;
+    const struct migration_source *s = service->outgoing;
+    while (s != NULL && s->id != query->id) {
+        s = s->next;
+    }
+    if (s != NULL && (owner || !s->sure)) {
+        return; /* not decided yet: silence, it will ask again */
+    }
+    bool given = s != NULL || (migration_journal_get(rt, query->id, &entry) == RT_OK &&
+                               entry.stage == MIGRATION_STAGE_GIVEN);
+    if (owner && given) {
         return;
     }
-    for (struct migration_source *s = service->outgoing; s != NULL && !given; s = s->next) {
-        if (s->id == query->id) {
-            return; /* not decided yet: silence, it will ask again */
-        }
-    }
-    (void)!migration_say(rt, stream, given ? MIGRATION_GO : MIGRATION_DISCARD, query->id, 0,
-                         deadline);
+    (void)!migration_say(rt, stream,
+                         owner   ? MIGRATION_FORGET
+                         : given ? MIGRATION_GO
+                                 : MIGRATION_DISCARD,
+                         query->id, 0, deadline);
 }
 
 RT_BLOCKS static void serve_visitor(struct rt *rt, void *context)
@@ -161,6 +163,7 @@ static void recover_given(struct rt *rt, struct migration_service *service,
     source->service = service;
     source->id = entry->id;
     source->given = true;
+    source->sure = true;
     source->order.request = entry->request;
     source->order.target = entry->peer;
     memcpy(source->order.vm, entry->vm, sizeof entry->vm);

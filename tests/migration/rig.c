@@ -80,6 +80,9 @@ static void mend(void *context)
     case RIG_FREEZE_AT_CALL:
         world_set_frozen(rig->world, node, false);
         break;
+    case RIG_FILL_STORE_AT_CALL:
+        node_store_set_full(rig->world->nodes[rig->plan->node].side->store, false);
+        break;
     default:
         cut(rig, false);
         break;
@@ -101,6 +104,9 @@ static void strike(void *context)
         break;
     case RIG_FREEZE_AT_CALL:
         world_set_frozen(rig->world, node, true);
+        break;
+    case RIG_FILL_STORE_AT_CALL:
+        node_store_set_full(rig->world->nodes[rig->plan->node].side->store, true);
         break;
     default:
         cut(rig, true);

@@ -16,6 +16,7 @@ enum rig_break {
     RIG_CRASH_AT_CALL, /* power of a node fails at its nth blocking call after the order; back after `for_ns` */
     RIG_CUT_AT_CALL, /* a node's migration link is cut, one direction or both, at its nth blocking call, for `for_ns` */
     RIG_FREEZE_AT_CALL,
+    RIG_FILL_STORE_AT_CALL, /* nothing more fits on a node's store */
 };
 
 struct rig_plan {

@@ -149,4 +149,17 @@ Test(migration, nodes_hang_at_every_call)
     sweep_calls(plan, "source hangs for 8 s", somebody_runs);
     plan.node = 1;
     sweep_calls(plan, "target hangs for 8 s", somebody_runs);
+    plan.for_ns = 13 * SIM_S; /* longer than a write to the store may take */
+    sweep_calls(plan, "target hangs for 13 s", somebody_runs);
+    plan.node = 0;
+    sweep_calls(plan, "source hangs for 13 s", somebody_runs);
+}
+
+Test(migration, the_store_is_full_from_every_call_on)
+{
+    struct rig_plan plan = {.kind = RIG_FILL_STORE_AT_CALL, .node = 0, .for_ns = SIM_NEVER};
+    sweep_calls(plan, "source's store is full", somebody_runs);
+    plan.for_ns = 3 * SIM_S;
+    plan.node = 1;
+    sweep_calls(plan, "target's store is full for 3 s", somebody_runs);
 }
