@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "testbed/resolved.h"
+#include "testbed/run_input.h"
 
 struct check_arguments {
     const char *file;
@@ -43,7 +44,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case ARGP_KEY_END:
         if (arguments->file == NULL) {
-            argp_error(state, "which scenario?");
+            argp_error(state, "which scenario, or recording?");
         }
         return 0;
     default:
@@ -54,11 +55,33 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 static const struct argp parser = {
     .options = options,
     .parser = parse_option,
-    .args_doc = "FILE",
+    .args_doc = "FILE|RECORDING",
     .doc = "Check a scenario without running it.\v"
            "Prints every error with its file, line and column, and exits with 2 if there is one. "
-           "The language is described in docs/scenario.md.",
+           "Of a recording, the scenario that stands in it is meant. The language is described in "
+           "docs/scenario.md.",
 };
+
+static void print_right(const char *file, const struct scenario *scenario)
+{
+    const struct {
+        const char *one, *many;
+        uint32_t count;
+    } parts[] = {
+        {"network", "networks", scenario->network_count},
+        {"node", "nodes", scenario->node_count},
+        {"client", "clients", scenario->client_count},
+        {"VM", "VMs", scenario->vm_count},
+        {"item on the timeline", "items on the timeline", scenario->item_count},
+        {"expectation", "expectations", scenario->expect_count},
+    };
+    printf("%s: right: ", file);
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        printf("%s%u %s", i == 0 ? "" : ", ", (unsigned)parts[i].count,
+               parts[i].count == 1 ? parts[i].one : parts[i].many);
+    }
+    printf("\n");
+}
 
 int cmd_check(int argc, char **argv)
 {
@@ -72,26 +95,22 @@ int cmd_check(int argc, char **argv)
     }
     struct scenario_options scenario_options = {.set = arguments.set,
                                                 .set_count = arguments.set_count};
-    struct diagnostics *diagnostics = diagnostics_new();
-    struct scenario *scenario = scenario_load_file(arguments.file, &scenario_options, diagnostics);
+    struct run_input input;
     int status = COMMAND_HELD;
-    if (scenario == NULL) {
-        diagnostics_print(diagnostics, stderr);
-        status = COMMAND_WRONG_INPUT;
-    } else if (arguments.resolved) {
-        resolved_print(scenario, stdout);
+    if (!run_input_open(&input, arguments.file, &scenario_options, stderr)) {
+        free(arguments.set);
+        return COMMAND_WRONG_INPUT;
+    }
+    if (arguments.resolved) {
+        resolved_print(input.scenario, stdout);
         if (fflush(stdout) != 0) {
             perror("orrery: standard output");
             status = COMMAND_WRONG_INPUT;
         }
     } else {
-        printf("%s: right (%u networks, %u nodes, %u clients, %u VMs, %u items, %u expectations)\n",
-               arguments.file, scenario->network_count, scenario->node_count,
-               scenario->client_count, scenario->vm_count, scenario->item_count,
-               scenario->expect_count);
+        print_right(arguments.file, input.scenario);
     }
-    scenario_free(scenario);
-    diagnostics_free(diagnostics);
+    run_input_close(&input);
     free(arguments.set);
     return status;
 }

@@ -80,13 +80,34 @@ static const struct {
 } mistakes[] = {
     {"&&", "'&&' is not an operator; write 'and'"},
     {"||", "'||' is not an operator; write 'or'"},
+    {"=<", "'=<' is not an operator; write '<='"},
+    {"=>", "'=>' is not an operator; write '>='"},
+    {"<>", "'<>' is not an operator; write '!='"},
+    {"\"", "words stand without quotes here"},
+    {"'", "words stand without quotes here"},
     {"!", "'!' is not an operator; write 'not', or '!=' between two values"},
     {"=", "'=' is not an operator; write '=='"},
 };
 
+/* True if a mistake with as many characters stands here; it is then reported. */
+static bool lex_mistake(struct parser *parser, const char *at, size_t length)
+{
+    for (size_t i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++) {
+        if (strlen(mistakes[i].text) == length && strncmp(at, mistakes[i].text, length) == 0) {
+            fail(parser, parser->token.offset, (uint32_t)length, mistakes[i].message);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Of two beginnings the longer one counts: `=<` is a mistake, though `=` is one, and `<>` though `<` is an operator. */
 static void lex_symbol(struct parser *parser)
 {
     const char *at = parser->expression->text + parser->token.offset;
+    if (lex_mistake(parser, at, 2)) {
+        return;
+    }
     for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
         size_t length = strlen(symbols[i].text);
         if (strncmp(at, symbols[i].text, length) == 0) {
@@ -96,12 +117,8 @@ static void lex_symbol(struct parser *parser)
             return;
         }
     }
-    for (size_t i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++) {
-        if (strncmp(at, mistakes[i].text, strlen(mistakes[i].text)) == 0) {
-            fail(parser, parser->token.offset, (uint32_t)strlen(mistakes[i].text),
-                 mistakes[i].message);
-            return;
-        }
+    if (lex_mistake(parser, at, 1)) {
+        return;
     }
     parser->token.length = 1;
     fail_quoting(parser, &parser->token, "", " has no meaning in an expression");

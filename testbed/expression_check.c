@@ -93,6 +93,10 @@ static bool resolve_reference(const struct checker *checker, struct expression_n
         return false;
     }
     reference->part = entry->part;
+    if (entry->part.kind == SCENARIO_ACTION &&
+        checker->scenario->timeline[entry->part.index].kind == SCENARIO_ACTION_UNSET) {
+        return false; /* what the item does could not be read, and that has been said */
+    }
     uint32_t class_bit = property_class(checker->scenario, entry->part);
     reference->property = property_find(class_bit, reference->property_text);
     if (reference->property == NULL) {
@@ -168,7 +172,7 @@ static bool check_words(const struct checker *checker, const struct expression_n
 
 /* ---- units --------------------------------------------------------------------------------------------------------- */
 
-/* A number without a dimension: counts, factors and shares mix. */
+/* A number without a dimension: counts, factors and shares mix, but for a count that is compared with a share. */
 static bool is_plain(const struct expression_node *node)
 {
     return node->type == EXPRESSION_QUANTITY &&
@@ -207,11 +211,35 @@ static enum quantity_kind plain_unit(const struct expression_node *node)
     return counts ? QUANTITY_COUNT : QUANTITY_FACTOR;
 }
 
+/* A word that is the name of a property, where a value was expected: whose, it does not say. */
+static bool refuse_lone_property(const struct checker *checker, const struct expression_node *node)
+{
+    const struct scenario *scenario = checker->scenario;
+    char quoted[DIAGNOSTICS_QUOTE_BYTES];
+    if (node->op != EXPRESSION_NAME) {
+        return false;
+    }
+    for (uint32_t i = 0; i < scenario->name_count; i++) {
+        const struct scenario_name *name = &scenario->names[i];
+        bool unset = name->part.kind == SCENARIO_ACTION &&
+                     scenario->timeline[name->part.index].kind == SCENARIO_ACTION_UNSET;
+        if (!unset && property_find(property_class(scenario, name->part), node->word) != NULL) {
+            CHECK_ERROR(checker, node, "%s does not say of what; did you mean '%s.%s'?",
+                        diagnostics_quote(node->word, quoted), name->name, node->word);
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool refuse_units(const struct checker *checker, const struct expression_node *node,
                          const char *how)
 {
     char left[DIAGNOSTICS_QUOTE_BYTES], right[DIAGNOSTICS_QUOTE_BYTES];
     bool simple = node->left->left == NULL && node->right->left == NULL;
+    if (refuse_lone_property(checker, node->left) || refuse_lone_property(checker, node->right)) {
+        return false;
+    }
     if (simple) {
         CHECK_ERROR(checker, node, "%s (%s) and %s (%s) cannot be %s",
                     node_text(checker, node->left, left), type_words(node->left),
@@ -293,6 +321,14 @@ static bool check_condition(const struct checker *checker, const struct expressi
 
 static bool check_node(const struct checker *checker, struct expression_node *node);
 
+/* `ping.lost < 1%` would compare with a hundredth of one ping. */
+static bool is_count_with_share(const struct expression_node *count,
+                                const struct expression_node *share)
+{
+    return count->op == EXPRESSION_REFERENCE && is_unit(count, QUANTITY_COUNT) &&
+           share->op == EXPRESSION_CONSTANT && is_unit(share, QUANTITY_SHARE);
+}
+
 static bool check_comparison(const struct checker *checker, struct expression_node *node)
 {
     const struct expression_node *left = node->left, *right = node->right;
@@ -304,6 +340,15 @@ static bool check_comparison(const struct checker *checker, struct expression_no
                   (node->op == EXPRESSION_EQUAL || node->op == EXPRESSION_UNEQUAL);
     if (!truths && !agree(left, right)) {
         return refuse_units(checker, node, "compared");
+    }
+    if (is_count_with_share(left, right) || is_count_with_share(right, left)) {
+        char quoted[DIAGNOSTICS_QUOTE_BYTES];
+        const struct expression_node *count = is_unit(left, QUANTITY_COUNT) ? left : right;
+        CHECK_ERROR(checker, node,
+                    "%s is a whole number, no share; divide it by what it is a share of, as in "
+                    "ping.lost / ping.sent < 1%%",
+                    node_text(checker, count, quoted));
+        return false;
     }
     return true;
 }

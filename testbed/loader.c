@@ -554,18 +554,35 @@ static void report_unknown_key(struct loader *loader, const struct schema_map *m
     }
 }
 
+/* Whether an unknown key of the map is this one, misspelt: that is said at the misspelt one. */
+static bool is_misspelt(const struct schema_map *map, const struct schema_key *key,
+                        const struct yaml_node *node)
+{
+    for (const struct yaml_node *child = node->first_child; child != NULL; child = child->next) {
+        struct nearest_word nearest;
+        nearest_word_init(&nearest, child->key);
+        nearest_word_offer(&nearest, key->name);
+        if (nearest.best != NULL && schema_key_find(map, child->key) == NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Which keys of a group are there: none or too many is an error; the one goes to the group's member. */
 static void check_group(struct loader *loader, const struct schema_map *map, uint32_t group_number,
                         const struct yaml_node *node, void *out)
 {
     const struct schema_group *group = &map->groups[group_number - 1];
     const struct schema_key *given = NULL;
+    bool misspelt = false;
     char list[512] = "";
     for (uint32_t i = 0; i < schema_key_count(map); i++) {
         const struct schema_key *key = schema_key_at(map, i);
         if (key->group != group_number) {
             continue;
         }
+        misspelt = misspelt || (node != NULL && is_misspelt(map, key, node));
         size_t used = strlen(list);
         snprintf(list + used, sizeof(list) - used, "%s%s", used == 0 ? "" : ", ", key->name);
         const struct yaml_node *value = yaml_tree_get(node, key->name);
@@ -585,7 +602,7 @@ static void check_group(struct loader *loader, const struct schema_map *map, uin
     if (given != NULL && group->stored) {
         *(int *)(void *)((char *)out + group->offset) = given->group_value;
     }
-    if (given == NULL && group->required && node != NULL) {
+    if (given == NULL && group->required && node != NULL && !misspelt) {
         LOADER_ERROR(loader, node->place, "%s is missing; expected one of %s", group->what, list);
     }
 }
@@ -600,21 +617,6 @@ static void check_companions(struct loader *loader, const struct schema_map *map
                          key->after);
         }
     }
-}
-
-/* Whether an unknown key of the map is this one, misspelt: that is said at the misspelt one. */
-static bool is_misspelt(const struct schema_map *map, const struct schema_key *key,
-                        const struct yaml_node *node)
-{
-    for (const struct yaml_node *child = node->first_child; child != NULL; child = child->next) {
-        struct nearest_word nearest;
-        nearest_word_init(&nearest, child->key);
-        nearest_word_offer(&nearest, key->name);
-        if (nearest.best != NULL && schema_key_find(map, child->key) == NULL) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static void report_missing(struct loader *loader, const struct schema_map *map,
@@ -658,6 +660,21 @@ static void check_keys(struct loader *loader, const struct schema_map *map,
     check_companions(loader, map, node);
 }
 
+static void report_no_map(struct loader *loader, const struct schema_map *map,
+                          const struct yaml_node *node)
+{
+    char list[512] = "";
+    for (uint32_t i = 0; i < schema_key_count(map); i++) {
+        const struct schema_key *key = schema_key_at(map, i);
+        size_t used = strlen(list);
+        if (!key->next) {
+            snprintf(list + used, sizeof(list) - used, "%s%s", used == 0 ? "" : ", ", key->name);
+        }
+    }
+    LOADER_ERROR(loader, node->place, "found %s; expected a map with keys among %s",
+                 node->kind == YAML_NODE_SCALAR ? "a single value" : "a list", list);
+}
+
 /* Fills one struct. `node` NULL: defaults only. */
 static void fill_map(struct loader *loader, const struct schema_map *map,
                      const struct yaml_node *node, void *out)
@@ -666,8 +683,7 @@ static void fill_map(struct loader *loader, const struct schema_map *map,
     bool empty = node == NULL || yaml_tree_is_null(node);
     bool shorthand = !empty && node->kind == YAML_NODE_SCALAR && map->shorthand != NULL;
     if (!empty && node->kind != YAML_NODE_MAPPING && !shorthand) {
-        LOADER_ERROR(loader, node->place, "found %s; expected a map with the keys of '%s'",
-                     node->kind == YAML_NODE_SCALAR ? "a single value" : "a list", map->name);
+        report_no_map(loader, map, node);
         node = NULL;
         empty = true;
     }

@@ -187,6 +187,61 @@ static const struct unit *unit_bare(enum quantity_kind kind)
     return NULL;
 }
 
+/* What people write out of habit; the nearest word by letters would be another unit for some (Gb/s is not GB/s).
+ * Where the kind is open, the first row counts. */
+static const struct {
+    const char *written;
+    enum quantity_kind kind;
+    const char *advice;
+} habits[] = {
+    {"sec", QUANTITY_TIME, "did you mean 's'?"},
+    {"secs", QUANTITY_TIME, "did you mean 's'?"},
+    {"second", QUANTITY_TIME, "did you mean 's'?"},
+    {"seconds", QUANTITY_TIME, "did you mean 's'?"},
+    {"msec", QUANTITY_TIME, "did you mean 'ms'?"},
+    {"usec", QUANTITY_TIME, "did you mean 'us'?"},
+    {"m", QUANTITY_TIME, "'min' is a minute and 'ms' a millisecond"},
+    {"minute", QUANTITY_TIME, "did you mean 'min'?"},
+    {"minutes", QUANTITY_TIME, "did you mean 'min'?"},
+    {"hour", QUANTITY_TIME, "did you mean 'h'?"},
+    {"hours", QUANTITY_TIME, "did you mean 'h'?"},
+    {"d", QUANTITY_TIME, "days are written in hours, as in 24h"},
+    {"T", QUANTITY_SIZE, "did you mean 'TiB'?"},
+    {"G", QUANTITY_SIZE, "did you mean 'GiB'?"},
+    {"g", QUANTITY_SIZE, "did you mean 'GiB'?"},
+    {"M", QUANTITY_SIZE, "did you mean 'MiB'?"},
+    {"m", QUANTITY_SIZE, "did you mean 'MiB'?"},
+    {"K", QUANTITY_SIZE, "did you mean 'KiB'?"},
+    {"k", QUANTITY_SIZE, "did you mean 'KiB'?"},
+    {"Gb/s", QUANTITY_RATE, "did you mean 'Gbit/s'?"},
+    {"Gbps", QUANTITY_RATE, "did you mean 'Gbit/s'?"},
+    {"gbps", QUANTITY_RATE, "did you mean 'Gbit/s'?"},
+    {"G", QUANTITY_RATE, "did you mean 'Gbit/s'?"},
+    {"Mb/s", QUANTITY_RATE, "did you mean 'Mbit/s'?"},
+    {"Mbps", QUANTITY_RATE, "did you mean 'Mbit/s'?"},
+    {"mbps", QUANTITY_RATE, "did you mean 'Mbit/s'?"},
+    {"M", QUANTITY_RATE, "did you mean 'Mbit/s'?"},
+    {"kb/s", QUANTITY_RATE, "did you mean 'kbit/s'?"},
+    {"kbps", QUANTITY_RATE, "did you mean 'kbit/s'?"},
+    {"bps", QUANTITY_RATE, "did you mean 'bit/s'?"},
+    {"k/s", QUANTITY_FREQUENCY, "write the thousands out, as in 5000/s"},
+    {"M/s", QUANTITY_FREQUENCY, "write the millions out, as in 2000000/s"},
+    {"Hz", QUANTITY_FREQUENCY, "did you mean '/s'?"},
+};
+#define HABIT_COUNT (sizeof(habits) / sizeof(habits[0]))
+
+/* NULL where nobody has the habit. `kind` QUANTITY_KINDS: any. */
+static const char *habit_advice(enum quantity_kind kind, const char *unit)
+{
+    for (size_t i = 0; i < HABIT_COUNT; i++) {
+        if ((kind == QUANTITY_KINDS || habits[i].kind == kind) &&
+            strcmp(habits[i].written, unit) == 0) {
+            return habits[i].advice;
+        }
+    }
+    return NULL;
+}
+
 /* What to say of a unit that is none, or none of this kind. */
 static bool fail_unit(enum quantity_kind kind, const char *unit, char error[QUANTITY_ERROR_BYTES])
 {
@@ -205,6 +260,12 @@ static bool fail_unit(enum quantity_kind kind, const char *unit, char error[QUAN
     char hint[DIAGNOSTICS_QUOTE_BYTES];
     char word[16];
     snprintf(word, sizeof(word), "%s", unit);
+    const char *advice = habit_advice(kind, unit);
+    if (advice != NULL) {
+        snprintf(error, QUANTITY_ERROR_BYTES, "has the unknown unit %s; %s",
+                 diagnostics_quote(word, quoted), advice);
+        return false;
+    }
     struct nearest_word nearest;
     nearest_word_init(&nearest, word);
     for (size_t i = 0; i < UNIT_COUNT; i++) {
@@ -286,7 +347,10 @@ static bool fail_unknown_unit(const char *unit, size_t length, char error[QUANTI
         nearest_word_offer(&nearest, units[i].name);
     }
     diagnostics_quote(word, quoted);
-    if (nearest.best != NULL) {
+    const char *advice = habit_advice(QUANTITY_KINDS, word);
+    if (advice != NULL) {
+        snprintf(error, QUANTITY_ERROR_BYTES, "has the unknown unit %s; %s", quoted, advice);
+    } else if (nearest.best != NULL) {
         snprintf(error, QUANTITY_ERROR_BYTES, "has the unknown unit %s%s", quoted,
                  nearest_word_hint(&nearest, hint));
     } else {

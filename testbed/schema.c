@@ -108,7 +108,6 @@ const char *schema_expected(const struct schema_key *key, char *out, size_t capa
         [SCHEMA_CONDITION] = "a condition, as in move.downtime < 500ms",
         [SCHEMA_MAP] = "a map",
         [SCHEMA_INDEX_LIST] = "a list of names, as in [lan, migration]",
-        [SCHEMA_MAP_LIST] = "a list of maps",
         [SCHEMA_PARTS] = "a map from names to maps",
     };
     out[0] = '\0';
@@ -122,6 +121,11 @@ const char *schema_expected(const struct schema_key *key, char *out, size_t capa
     case SCHEMA_INDEX:
     case SCHEMA_PART:
         append_parts(key, out, capacity);
+        break;
+    case SCHEMA_MAP_LIST:
+        append(out, capacity,
+               key->map->shorthand == NULL ? "a list of maps"
+                                           : "a list, as in [web.node == node2]");
         break;
     default:
         SIM_ASSERT(words[key->type] != NULL);

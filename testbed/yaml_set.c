@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "sim/assert.h"
+#include "testbed/name_range.h"
 
 #define SEGMENTS_MAX 32u
 
@@ -79,6 +80,32 @@ static void sequence_replace(struct yaml_node *sequence, struct yaml_node **slot
     }
 }
 
+/* One name of a range cannot be set alone: `nodes.node1` beside `node1..node2` would be a second node1. True if that is so. */
+static bool stands_in_range(struct assignment *assignment, const struct yaml_node *map,
+                            const char *segment)
+{
+    struct name_range range;
+    const char *error;
+    char name[NAME_BYTES_MAX + 1], quoted[DIAGNOSTICS_QUOTE_BYTES], whole[DIAGNOSTICS_QUOTE_BYTES];
+    for (const struct yaml_node *child = map->first_child; child != NULL; child = child->next) {
+        if (strstr(child->key, "..") == NULL || !name_range_parse(child->key, &range, &error)) {
+            continue;
+        }
+        for (uint32_t i = 0; i < range.count; i++) {
+            name_range_get(&range, i, name);
+            if (strcmp(name, segment) == 0) {
+                diagnostics_error(assignment->diagnostics, assignment->place,
+                                  "%s is one of %s, which can only be set together: put the range "
+                                  "into the path",
+                                  diagnostics_quote(segment, quoted),
+                                  diagnostics_quote(child->key, whole));
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /* Goes one segment down; NULL after an error. */
 static struct yaml_node *descend(struct assignment *assignment, struct yaml_node *node,
                                  const char *segment)
@@ -103,6 +130,9 @@ static struct yaml_node *descend(struct assignment *assignment, struct yaml_node
         node->kind = YAML_NODE_MAPPING;
     }
     struct yaml_node *child = yaml_tree_get(node, segment);
+    if (child == NULL && stands_in_range(assignment, node, segment)) {
+        return NULL;
+    }
     if (child == NULL) {
         child = map_new(assignment->arena, assignment->place);
         yaml_tree_put(node, segment, assignment->place, child);
@@ -131,6 +161,9 @@ static void assign(struct assignment *assignment, struct yaml_node *root, const 
         return;
     }
     node->kind = YAML_NODE_MAPPING;
+    if (yaml_tree_get(node, last) == NULL && stands_in_range(assignment, node, last)) {
+        return;
+    }
     yaml_tree_put(node, last, assignment->place, assignment->value);
 }
 

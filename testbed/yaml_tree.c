@@ -79,6 +79,9 @@ static void report_parser(struct builder *builder)
     struct source_place place = {builder->source, (uint32_t)parser->problem_mark.line + 1,
                                  (uint32_t)parser->problem_mark.column + 1, 1};
     const char *problem = parser->problem != NULL ? parser->problem : "not readable";
+    if (strcmp(problem, "found character that cannot start any token") == 0) {
+        problem = "nothing begins with this character; if it is a tab, indent with spaces";
+    }
     if (parser->error == YAML_READER_ERROR) {
         diagnostics_error(builder->diagnostics, (struct source_place){.source = builder->source},
                           "not UTF-8 text: %s at byte %zu", problem, parser->problem_offset);

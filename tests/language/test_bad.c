@@ -55,6 +55,12 @@ static const struct {
     {"broken YAML", "seed=[1",
      "--set seed=[1: not YAML: did not find expected ',' or ']', while parsing a flow sequence "
      "that began in line 1\n"},
+    {"one of a range", "nodes.node1.memory=4GiB",
+     "--set nodes.node1.memory=4GiB: 'node1' is one of 'node1..node2', which can only be set "
+     "together: put the range into the path\n"},
+    {"one of a range, whole", "nodes.node2={}",
+     "--set nodes.node2={}: 'node2' is one of 'node1..node2', which can only be set together: put "
+     "the range into the path\n"},
     {"unknown name", "vms.web.node=node7",
      "--set vms.web.node=node7: nothing is named 'node7'; expected the name of a node; did you "
      "mean "
