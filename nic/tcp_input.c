@@ -1,5 +1,7 @@
 #include "nic/tcp_private.h"
 
+#include "sim/planted.h"
+
 /* ---- header prediction ------------------------------------------------------------------------------------------------- */
 
 /* True if the segment is the next in order, plain, and nothing is going on that it could concern. (After V. Jacobson: 4BSD
@@ -41,7 +43,8 @@ void tcp_deliver(struct tcp_connection *c, struct frame *frame)
     struct page_pool *pages = c->layer->net->pages;
     uint32_t slices = frame->slice_count;
     for (uint32_t i = 0; i < slices; i++) {
-        rope_push(&c->receive, pages, frame->slices[i]);
+        uint32_t which = SIM_PLANTED(stream_swapped) ? slices - 1 - i : i;
+        rope_push(&c->receive, pages, frame->slices[which]);
     }
     frame->slice_count = 0;
     c->rcv_nxt += frame->payload_bytes;
