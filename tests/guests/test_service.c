@@ -234,7 +234,10 @@ Test(service, loading_survives_damage)
     }
     cr_assert(refused >= 100, "%u refused", refused);
     cr_assert_eq(vm_instance_load(copy, state.bytes, state.length), VM_OK);
-    /* U5 */
+    vm_instance_destroy(copy);
+    /* U5, in an instance of which nobody has asked anything before. */
+    cr_assert_eq(vm_instance_create(&fixture->nodes[1].host, &fixture->vms.specs[0], &copy), VM_OK);
+    cr_assert_eq(vm_instance_load(copy, state.bytes, state.length), VM_OK);
     struct state_writer again;
     state_writer_init(&again);
     cr_assert_eq(vm_instance_save(copy, &again), VM_OK);
