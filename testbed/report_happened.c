@@ -79,12 +79,35 @@ static void add_absence(const struct judge_migration *m, const char *before,
     }
 }
 
+/* The next migration of the same VM that a node took, or NULL: where it began the VM had run on. */
+static const struct judge_migration *next_migration(const struct teller *teller, uint32_t item)
+{
+    const struct scenario_item *items = teller->scenario->timeline;
+    const struct judge_migration *m = judge_migration(teller->judge, item), *next = NULL;
+    for (uint32_t i = 0; i < teller->scenario->item_count && m->ended; i++) {
+        const struct judge_migration *other = judge_migration(teller->judge, i);
+        if (i != item && items[i].kind == SCENARIO_MIGRATE &&
+            items[i].action.migrate.vm == items[item].action.migrate.vm && other->ordered &&
+            other->from_node != SIM_NONE && other->started >= m->ended_at &&
+            (next == NULL || other->started < next->started)) {
+            next = other;
+        }
+    }
+    return next;
+}
+
 /* What became of the VM after a migration that came to nothing. */
 static void add_fate(const struct teller *teller, uint32_t item, struct report_text *text)
 {
     const struct judge_migration *m = judge_migration(teller->judge, item);
+    const struct judge_migration *next = next_migration(teller, item);
     const struct judge_vm *vm =
         judge_vm(teller->judge, teller->scenario->timeline[item].action.migrate.vm);
+    if (next != NULL) {
+        report_add(text, "; it stayed on %s", node_name(teller, next->from_node));
+        add_absence(m, " and ", text);
+        return;
+    }
     switch (vm->state) {
     case JUDGE_VM_RUNNING:
         report_add(text, "; it runs on %s", node_name(teller, vm->node));
