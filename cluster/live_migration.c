@@ -403,6 +403,7 @@ RT_BLOCKS static void free_given(struct rt *rt, struct migration_source *m)
 /* The target said that it will never run the VM. */
 RT_BLOCKS static void take_back(struct rt *rt, struct migration_source *m)
 {
+    m->sure = false; /* whoever asks now gets no GO any more */
     while (migration_journal_remove(rt, m->id) == RT_TIMED_OUT) {
     }
     if (m->vm == NULL) {

@@ -133,9 +133,14 @@ enum rt_error migration_journal_next(struct rt *rt, uint64_t after, struct migra
 {
     char key[KEY_BYTES], next[KEY_BYTES];
     key_of(after, key);
-    enum rt_error err = rt_store_next(rt, PREFIX, key, next, sizeof next);
-    if (err != RT_OK) {
-        return err;
+    for (;;) {
+        enum rt_error err = rt_store_next(rt, PREFIX, key, next, sizeof next);
+        if (err != RT_OK) {
+            return err;
+        }
+        if (read_entry(rt, next, entry) == RT_OK) {
+            return RT_OK;
+        }
+        memcpy(key, next, sizeof key);
     }
-    return read_entry(rt, next, entry);
 }

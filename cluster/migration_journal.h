@@ -30,7 +30,7 @@ RT_CHECKED RT_BLOCKS enum rt_error migration_journal_remove(struct rt *rt, uint6
 /* NOT_FOUND; INVALID for an entry that cannot be read. */
 RT_CHECKED enum rt_error migration_journal_get(struct rt *rt, uint64_t id,
                                                struct migration_entry *entry);
-/* The entry with the least id above `after`. NOT_FOUND past the last. */
+/* The readable entry with the least id above `after`. NOT_FOUND past the last. */
 RT_CHECKED enum rt_error migration_journal_next(struct rt *rt, uint64_t after,
                                                 struct migration_entry *entry);
 

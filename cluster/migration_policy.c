@@ -16,11 +16,15 @@ void migration_policy_measure(struct migration_progress *progress)
 
 rt_time migration_policy_pause_ns(const struct migration_progress *progress)
 {
-    if (progress->goodput_bps == 0) {
+    if (progress->dirtied_pages == 0) {
         return 0;
     }
+    if (progress->goodput_bps == 0) {
+        return RT_FOREVER;
+    }
     wide bits = (wide)progress->dirtied_pages * (RT_PAGE_BYTES + 8) * 8;
-    return (rt_time)(bits * 1000000000u / progress->goodput_bps);
+    wide pause = bits * 1000000000u / progress->goodput_bps;
+    return pause < (wide)RT_FOREVER ? (rt_time)pause : RT_FOREVER;
 }
 
 enum migration_decision migration_policy_decide(const struct migration_policy *policy,

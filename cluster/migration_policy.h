@@ -31,7 +31,7 @@ enum migration_decision {
 
 /* Takes a finished round into account: goodput is the best seen, since a short round measures latency, not the link. */
 void migration_policy_measure(struct migration_progress *progress);
-/* How long the pages dirtied so far would take at that goodput; 0 when none. */
+/* How long the pages dirtied so far would take at that goodput; 0 when none, RT_FOREVER where nothing has been measured. */
 rt_time migration_policy_pause_ns(const struct migration_progress *progress);
 enum migration_decision migration_policy_decide(const struct migration_policy *policy,
                                                 const struct migration_progress *progress);

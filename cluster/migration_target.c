@@ -198,39 +198,54 @@ RT_BLOCKS static void refuse(struct rt *rt, struct rt_stream *stream, uint64_t i
     (void)!migration_send(rt, stream, &message, why, rt_now(rt) + MIGRATION_ASK_NS);
 }
 
-/* An entry with an empty VM whose memory is reserved, or NULL and the reason. */
-static struct migration_incoming *reserve(struct rt *rt, struct migration_service *service,
-                                          const struct migration_configure *configure, uint64_t id,
-                                          const char **why)
+/* Builds the entry's VM. */
+RT_BLOCKS static enum rt_error build_vm(struct rt *rt, struct migration_incoming *incoming,
+                                        const struct migration_configure *configure,
+                                        const char **why)
 {
     struct rt_vm_info info;
-    struct rt_vm *vm = NULL;
-    *why = "not enough memory";
-    if (rt_vm_create(rt, configure->config, configure->config_length, &vm, why) != RT_OK) {
-        return NULL;
+    enum rt_error err =
+        rt_vm_create(rt, configure->config, configure->config_length, &incoming->vm, why);
+    if (err != RT_OK) {
+        return err;
     }
-    rt_vm_info(rt, vm, &info);
+    rt_vm_info(rt, incoming->vm, &info);
+    incoming->pages = info.pages;
+    incoming->present = rt_alloc(rt, (size_t)((info.pages + WORD_BITS - 1) / WORD_BITS) *
+                                         sizeof *incoming->present);
+    if (incoming->present == NULL) {
+        rt_vm_destroy(rt, incoming->vm);
+        *why = "not enough memory";
+        return RT_NO_MEMORY;
+    }
+    return RT_OK;
+}
+
+/* An entry with an empty VM whose memory is reserved, or NULL and the reason. It stands in the list before the VM is built, for that takes
+ * time, in which others ask for the same place. */
+RT_BLOCKS static struct migration_incoming *reserve(struct rt *rt,
+                                                    struct migration_service *service,
+                                                    const struct migration_configure *configure,
+                                                    uint64_t id, const char **why)
+{
     struct migration_incoming *incoming = rt_alloc(rt, sizeof *incoming);
-    uint64_t *present =
-        rt_alloc(rt, (size_t)((info.pages + WORD_BITS - 1) / WORD_BITS) * sizeof *present);
-    if (incoming == NULL || present == NULL) {
-        rt_free(rt, incoming);
-        rt_free(rt, present);
-        rt_vm_destroy(rt, vm);
+    *why = "not enough memory";
+    if (incoming == NULL) {
         return NULL;
     }
     *incoming = (struct migration_incoming){
         .service = service,
         .next = service->incoming,
         .entry = {.id = id, .request = configure->request, .peer = configure->source},
-        .vm = vm,
-        .pages = info.pages,
-        .present = present,
         .announce_count = configure->announce_count,
         .announce_spacing_ns = configure->announce_spacing_ns,
     };
     memcpy(incoming->entry.vm, configure->vm, sizeof configure->vm);
     service->incoming = incoming;
+    if (build_vm(rt, incoming, configure, why) != RT_OK) {
+        drop_entry(rt, incoming);
+        return NULL;
+    }
     return incoming;
 }
 

@@ -570,13 +570,14 @@ static inline uint32_t rt_crc32c_concat(struct rt *rt, uint32_t crc_a, uint32_t 
     return rt->pages->crc32c_concat(rt, crc_a, crc_b, length_b);
 }
 
-/* ---- virtual machines --------------------------------------------------------------------------------------------------------------- */
+/* ---- virtual machines ---------------------------------------------------------------------------------------------------------------
+ * Those that block do so for the hypervisor's work, not for anybody's answer: they have no deadline, and cancelling does not end them. */
 
 /* Builds an EMPTY VM from configuration bytes and reserves its memory. NO_MEMORY, IN_USE (a VM of that name is here), INVALID; then
  * `why` is a sentence (borrowed, constant). */
-RT_CHECKED static inline enum rt_error rt_vm_create(struct rt *rt, const void *config,
-                                                    uint32_t length, struct rt_vm **out,
-                                                    const char **why)
+RT_CHECKED RT_BLOCKS static inline enum rt_error rt_vm_create(struct rt *rt, const void *config,
+                                                              uint32_t length, struct rt_vm **out,
+                                                              const char **why)
 {
     return rt->vms->create(rt, config, length, out, why);
 }
@@ -602,24 +603,25 @@ RT_CHECKED static inline enum rt_error rt_vm_config(struct rt *rt, struct rt_vm 
     return rt->vms->config(rt, vm, bytes, length);
 }
 /* RUNNING to PAUSED: no instruction retires after it returns. WRONG_STATE. */
-RT_CHECKED static inline enum rt_error rt_vm_pause(struct rt *rt, struct rt_vm *vm)
+RT_CHECKED RT_BLOCKS static inline enum rt_error rt_vm_pause(struct rt *rt, struct rt_vm *vm)
 {
     return rt->vms->pause(rt, vm);
 }
 /* PAUSED, or EMPTY with loaded state, to RUNNING. WRONG_STATE. */
-RT_CHECKED static inline enum rt_error rt_vm_resume(struct rt *rt, struct rt_vm *vm)
+RT_CHECKED RT_BLOCKS static inline enum rt_error rt_vm_resume(struct rt *rt, struct rt_vm *vm)
 {
     return rt->vms->resume(rt, vm);
 }
 /* Processor and device state of a PAUSED VM, all but RAM, as versioned bytes; rt_free them. WRONG_STATE, NO_MEMORY. */
-RT_CHECKED static inline enum rt_error rt_vm_state_save(struct rt *rt, struct rt_vm *vm,
-                                                        void **bytes, uint32_t *length)
+RT_CHECKED RT_BLOCKS static inline enum rt_error rt_vm_state_save(struct rt *rt, struct rt_vm *vm,
+                                                                  void **bytes, uint32_t *length)
 {
     return rt->vms->state_save(rt, vm, bytes, length);
 }
 /* Into an EMPTY VM. INVALID where the bytes are not such a state: then the VM is EMPTY without state. */
-RT_CHECKED static inline enum rt_error rt_vm_state_load(struct rt *rt, struct rt_vm *vm,
-                                                        const void *bytes, uint32_t length)
+RT_CHECKED RT_BLOCKS static inline enum rt_error rt_vm_state_load(struct rt *rt, struct rt_vm *vm,
+                                                                  const void *bytes,
+                                                                  uint32_t length)
 {
     return rt->vms->state_load(rt, vm, bytes, length);
 }
@@ -634,8 +636,8 @@ static inline void rt_vm_log_stop(struct rt *rt, struct rt_vm *vm)
 }
 /* ORs a bit for each page written since the last harvest (R5) into `bitmap` (pages/64 words, rounded up), clears the log, and returns
  * through `pages` how many bits the log had. WRONG_STATE where logging is off. */
-RT_CHECKED static inline enum rt_error rt_vm_harvest(struct rt *rt, struct rt_vm *vm,
-                                                     uint64_t *bitmap, uint64_t *pages)
+RT_CHECKED RT_BLOCKS static inline enum rt_error rt_vm_harvest(struct rt *rt, struct rt_vm *vm,
+                                                               uint64_t *bitmap, uint64_t *pages)
 {
     return rt->vms->harvest(rt, vm, bitmap, pages);
 }
@@ -664,8 +666,8 @@ RT_CHECKED RT_BLOCKS static inline enum rt_error rt_vm_disks_acquire(struct rt *
     return rt->vms->disks_acquire(rt, vm, deadline);
 }
 /* Announces the VM's addresses on its networks: `count` gratuitous ARPs, `spacing_ns` apart. */
-static inline void rt_vm_announce(struct rt *rt, struct rt_vm *vm, uint32_t count,
-                                  rt_time spacing_ns)
+RT_BLOCKS static inline void rt_vm_announce(struct rt *rt, struct rt_vm *vm, uint32_t count,
+                                            rt_time spacing_ns)
 {
     rt->vms->announce(rt, vm, count, spacing_ns);
 }

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PATIENCE_NS (8 * SIM_S)
+#define PATIENCE_NS (12 * SIM_S)
 #define REQUEST     1 /* the one item of the timeline that is a migration; it never fires */
 
 static const char scenario_text[] =

@@ -40,7 +40,7 @@ void puppet_fail(struct puppet *puppet, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Connects to a port of the other node. */
 struct rt_stream *puppet_connect(struct puppet *puppet, uint16_t port);
-/* As a target: the next connection, within 10 s. */
+/* As a target: the next connection, within 12 s. */
 struct rt_stream *puppet_accept(struct puppet *puppet);
 void puppet_say(struct puppet *puppet, struct rt_stream *stream, enum migration_message_type type,
                 uint64_t id, uint64_t argument);
