@@ -690,6 +690,11 @@ void judge_free(struct judge *judge)
     free(judge);
 }
 
+void judge_cut_short(struct judge *judge)
+{
+    judge->cut_short = true;
+}
+
 void judge_finish(struct judge *judge, sim_time now)
 {
     judge->now = now;

@@ -91,6 +91,8 @@ void judge_take(struct judge *judge, const struct record *record);
 void judge_rest(struct judge *judge);
 /* The run is over at `now`: open gaps and pauses are closed. */
 void judge_finish(struct judge *judge, sim_time now);
+/* Before judge_finish: somebody stopped the run before its end, so what was to hold at the end stays unknown. */
+void judge_cut_short(struct judge *judge);
 
 /* Present value of a property. */
 struct expression_value judge_value(const struct judge *judge, struct scenario_part part,

@@ -91,6 +91,7 @@ struct judge {
     uint32_t origin;
     sim_time now;
     bool finished;
+    bool cut_short; /* by a signal */
     struct {
         struct scenario_part part;
         bool known;

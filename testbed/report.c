@@ -326,7 +326,9 @@ static void print_expectation(const struct page *page, uint32_t index, uint32_t 
     print_word(page, color_of(expectation.held), word);
     fprintf(page->out, "%*s", (int)(verdict_width - (uint32_t)strlen(word)), "");
     if (expectation.held == TRUTH_UNKNOWN) {
-        fputs(expect->kind == SCENARIO_EXPECT_WITHIN
+        fputs(expect->kind == SCENARIO_EXPECT_THAT && page->result->interrupted
+                  ? "   the run was interrupted"
+              : expect->kind == SCENARIO_EXPECT_WITHIN
                   ? "   its time was not over when the run ended, or never began"
                   : "   it speaks of something that never happened",
               page->out);

@@ -19,6 +19,7 @@ struct run_result {
     enum run_verdict verdict;
     const char *failed_by; /* "", "expectation", "oracle" */
     const char *ended;     /* why the run ended, in words */
+    bool interrupted;      /* by a signal */
     const char *repeat;    /* the command */
     uint64_t run_hash;
     char hash_text[17];

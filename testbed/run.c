@@ -39,6 +39,7 @@ struct run {
     uint32_t capture_count;
     const char *ended;
     bool finished;
+    bool interrupted;
     struct run_result result;
     char failed_by[16];
 };
@@ -378,6 +379,7 @@ enum run_state run_go(struct run *run, sim_time until)
     }
     if (stop == SIM_STOP_ASKED) {
         run->ended = RUN_INTERRUPTED_TEXT;
+        run->interrupted = true;
         return RUN_INTERRUPTED;
     }
     if (stop == SIM_STOP_IDLE) {
@@ -411,6 +413,9 @@ bool run_finish(struct run *run, char *why, size_t why_capacity)
     sim_assert_describer(describe_end, run);
     sim_time now = sim_now(world->sim);
     world_record_totals(world);
+    if (run->interrupted) {
+        judge_cut_short(run->judge);
+    }
     judge_finish(run->judge, now);
     timeline_free(run->timeline);
     run->timeline = NULL;
@@ -426,6 +431,7 @@ bool run_finish(struct run *run, char *why, size_t why_capacity)
         .judge = run->judge,
         .oracles = run->oracles,
         .ended = run->ended != NULL ? run->ended : "not started",
+        .interrupted = run->interrupted,
         .repeat = run->options.repeat != NULL ? run->options.repeat : "",
         .run_hash = run_hash_value(&hash),
         .simulated_ns = now,
