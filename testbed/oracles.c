@@ -271,7 +271,7 @@ static void instance_gone(struct oracles *oracles, uint32_t vm, struct instance 
     struct vm_instances *all = &oracles->vms[vm];
     if (instance->given) {
         judge_that(oracles, ORACLE_COMMIT, record->time, record->values[3] == 0,
-                   "%s gave %s, and its copy stored %" PRId64 " times after the pause",
+                   "%s gave %s, and stores by its copy after the pause were %" PRId64,
                    node_name(oracles, instance->node), vm_name(oracles, vm), record->values[3]);
     }
     uint32_t node = instance->node;
@@ -316,7 +316,8 @@ static void take_compared(struct oracles *oracles, const struct record *record)
     const struct instance *instance = find_instance(&oracles->vms[vm], v[0]);
     const char *node = instance != NULL ? node_name(oracles, instance->node) : "?";
     judge_that(oracles, ORACLE_MEMORY, record->time, v[2] == 0,
-               "%s on %s differs from what it was in %" PRId64 " pages, the first is page %" PRId64,
+               "%s on %s differs from what it was in %" PRId64
+               " of its pages, the first is page %" PRId64,
                vm_name(oracles, vm), node, v[2], v[3]);
     judge_that(oracles, ORACLE_STATE, record->time, v[4] == 0,
                "%s on %s has another processor or device state than it had", vm_name(oracles, vm),
@@ -329,9 +330,9 @@ static void take_harvested(struct oracles *oracles, const struct record *record)
     const int64_t *v = record->values;
     if (vm != SIM_NONE) {
         judge_that(oracles, ORACLE_DIRTY, record->time, v[2] == 0,
-                   "%" PRId64 " pages of %s were stored to and not reported dirty, the first is "
-                   "page %" PRId64,
-                   v[2], vm_name(oracles, vm), v[3]);
+                   "%s: stores to %" PRId64
+                   " of its pages were not reported dirty, the first is page %" PRId64,
+                   vm_name(oracles, vm), v[2], v[3]);
     }
 }
 
@@ -466,7 +467,7 @@ static void take_stream(struct oracles *oracles, const struct record *record)
 {
     struct scenario_part part = part_of(oracles, record->origin);
     judge_that(oracles, ORACLE_STREAMS, record->time, record->values[2] != 0,
-               "a TCP stream to %s did not arrive as it was sent; %" PRId64 " bytes were right",
+               "a TCP stream to %s did not arrive as it was sent; right until byte %" PRId64,
                part.kind != SCENARIO_NO_PART ? scenario_part_name(oracles->scenario, part) : "?",
                record->values[1]);
 }
@@ -476,7 +477,7 @@ static void take_bulk(struct oracles *oracles, const struct record *record)
     uint32_t item = index_of(oracles, record->origin, SCENARIO_ACTION);
     if (item != SIM_NONE) {
         judge_that(oracles, ORACLE_STREAMS, record->time, record->values[2] == 0,
-                   "%s: %" PRId64 " pieces of what landed are not what was sent",
+                   "%s: pieces that landed and are not what was sent: %" PRId64,
                    oracles->scenario->timeline[item].name, record->values[2]);
     }
 }
@@ -521,10 +522,10 @@ static void take_node_totals(struct oracles *oracles, const struct record *recor
         return;
     }
     judge_that(oracles, ORACLE_LEAKS, record->time, v[2] <= STREAMS_OF_SERVICE,
-               "%s has %" PRId64 " streams open though no migration is", node_name(oracles, node),
+               "%s: no migration is open, streams are: %" PRId64, node_name(oracles, node),
                v[2] - STREAMS_OF_SERVICE);
     judge_that(oracles, ORACLE_LEAKS, record->time, v[3] == 0,
-               "%s holds %" PRId64 " pages though no migration is open", node_name(oracles, node),
+               "%s: no migration is open, pages are held: %" PRId64, node_name(oracles, node),
                v[3]);
 }
 
@@ -533,8 +534,8 @@ static void take_leaks(struct oracles *oracles, const struct record *record)
     static const char *const what[] = {"frames", "literal pages", "fibers", "events"};
     for (uint32_t i = 0; i < sizeof what / sizeof *what; i++) {
         judge_that(oracles, ORACLE_LEAKS, record->time, record->values[i] == 0,
-                   "%" PRId64 " %s are alive after everything was taken down", record->values[i],
-                   what[i]);
+                   "alive after everything was taken down: %s, %" PRId64, what[i],
+                   record->values[i]);
     }
 }
 

@@ -67,14 +67,15 @@ static const struct row {
      ORACLES, NULL, NULL},
     /* memory, state */
     {"a page differs", GIVEN "11.1s web vm.compared 2 1 1 77 0 1\n" RUNS("11.1s") "end 12s\n",
-     ORACLE_MEMORY, "11.1s", "1 pages, the first is page 77"},
+     ORACLE_MEMORY, "11.1s",
+     "web on node2 differs from what it was in 1 of its pages, the first is page 77"},
     {"the state differs", GIVEN "11.1s web vm.compared 2 1 0 0 1 1\n" RUNS("11.1s") "end 12s\n",
      ORACLE_STATE, "11.1s", "processor or device state"},
     {"nothing to compare with",
      GIVEN "11.1s web vm.compared 2 1 1 77 1 0\n" RUNS("11.1s") "end 12s\n", ORACLES, NULL, NULL},
     /* commit */
     {"stores after the pause", GIVEN RUNS("11.1s") "11.2s web vm.gone 1 node1 0 3\nend 12s\n",
-     ORACLE_COMMIT, "11.2s", "node1 gave web, and its copy stored 3 times"},
+     ORACLE_COMMIT, "11.2s", "node1 gave web, and stores by its copy after the pause were 3"},
     {"stores after a pause that was undone",
      PAUSED
      "10.5s web vm.gone 2 node2 0 0\n10.6s web vm.runs 1 node1\n11s web vm.gone 1 node1 1 0\n"
@@ -89,11 +90,12 @@ static const struct row {
      ORACLES, NULL, NULL},
     /* dirty */
     {"a store was missed", "boot\n6s web vm.harvested 1 100 2 5\nend 12s\n", ORACLE_DIRTY, "6s",
-     "2 pages of web were stored to and not reported dirty, the first is page 5"},
+     "web: stores to 2 of its pages were not reported dirty, the first is page 5"},
     {"no store was missed", "boot\n6s web vm.harvested 1 100 0 0\nend 12s\n", ORACLES, NULL, NULL},
     /* streams, frames */
     {"a stream was damaged", "boot\n6s node2 net.stream_checked 5 1000 0\nend 12s\n",
-     ORACLE_STREAMS, "6s", "a TCP stream to node2 did not arrive as it was sent; 1000 bytes"},
+     ORACLE_STREAMS, "6s",
+     "a TCP stream to node2 did not arrive as it was sent; right until byte 1000"},
     {"a stream was right", "boot\n6s node2 net.stream_checked 5 1000 1\nend 12s\n", ORACLES, NULL,
      NULL},
     {"frames from nowhere", "boot\n12s node1/a> link.totals 5 5000 0 0 1s 0\nend 12s\n",
@@ -102,18 +104,18 @@ static const struct row {
      NULL},
     /* leaks */
     {"a frame is alive", "boot\n12s (timeline) run.leaks 1 0 0 0\nend 12s\n", ORACLE_LEAKS, "12s",
-     "1 frames are alive"},
+     "taken down: frames, 1"},
     {"a page is alive", "boot\n12s (timeline) run.leaks 0 2 0 0\nend 12s\n", ORACLE_LEAKS, "12s",
-     "2 literal pages are alive"},
+     "taken down: literal pages, 2"},
     {"a fiber is alive", "boot\n12s (timeline) run.leaks 0 0 3 0\nend 12s\n", ORACLE_LEAKS, "12s",
-     "3 fibers are alive"},
+     "taken down: fibers, 3"},
     {"an event is queued", "boot\n12s (timeline) run.leaks 0 0 0 4\nend 12s\n", ORACLE_LEAKS, "12s",
-     "4 events are alive"},
+     "taken down: events, 4"},
     {"nothing is alive", "boot\n12s (timeline) run.leaks 0 0 0 0\nend 12s\n", ORACLES, NULL, NULL},
     {"a stream is open", "boot\n12s node1 node.totals 0 0 2 0 0\nend 12s\n", ORACLE_LEAKS, "12s",
-     "node1 has 1 streams open"},
+     "node1: no migration is open, streams are: 1"},
     {"pages are held", "boot\n12s node1 node.totals 0 0 1 9 0\nend 12s\n", ORACLE_LEAKS, "12s",
-     "node1 holds 9 pages"},
+     "node1: no migration is open, pages are held: 9"},
     {"the listener alone", "boot\n12s node1 node.totals 0 99 1 0 0\nend 12s\n", ORACLES, NULL,
      NULL},
     {"a migration is open", "boot\n12s node1 node.totals 0 0 3 9 1\nend 12s\n", ORACLES, NULL,
@@ -130,7 +132,7 @@ static const struct row {
     {"settled long ago",
      "boot\n5s node1 migration.ordered 1 : web\n10.5s node1 migration.ended 1 1 5 : completed\n"
      "12s node2 node.totals 0 0 2 0 0\nend 12s\n",
-     ORACLE_LEAKS, "12s", "node2 has 1 streams open"},
+     ORACLE_LEAKS, "12s", "node2: no migration is open, streams are: 1"},
     {"a peer died not long ago",
      "boot\n5s node1 migration.ordered 1 : web\n6s web vm.gone 1 node1 1 0\n6s node1 machine.state "
      "1 : off\n"
@@ -140,7 +142,7 @@ static const struct row {
      "boot\n5s node1 migration.ordered 1 : web\n6s web vm.gone 1 node1 1 0\n6s node1 machine.state "
      "1 : off\n"
      "22s node2 node.totals 0 0 2 0 0\nend 22s\n",
-     ORACLE_LEAKS, "22s", "node2 has 1 streams open"},
+     ORACLE_LEAKS, "22s", "node2: no migration is open, streams are: 1"},
     /* liveness: paused */
     {"paused and resumed", PAUSED "20.2s web vm.runs 1 node1\nend 60s\n", ORACLES, NULL, NULL},
     {"paused for ever", PAUSED "end 60s\n", ORACLE_LIVENESS, "20.2s",
@@ -315,7 +317,7 @@ Test(oracles, first_and_unknown)
     oracles_verdict(world.oracles, ORACLE_DIRTY, &verdict);
     cr_expect_eq(verdict.at, 6 * SIM_S);
     cr_expect_eq(verdict.judged, 3);
-    cr_expect_not_null(strstr(verdict.what, "2 pages"), "%s", verdict.what);
+    cr_expect_not_null(strstr(verdict.what, "to 2 of"), "%s", verdict.what);
     oracles_verdict(world.oracles, ORACLE_STREAMS, &verdict);
     cr_expect_eq(verdict.held, TRUTH_UNKNOWN);
     cr_expect_str_eq(verdict.what, "");
