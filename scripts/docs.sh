@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The pages and schemas that the program prints from the very tables it works by.
+# The pages and schemas that the program prints from the very tables it works by, and the output that other pages show: a block of
+# code behind a line "<!-- made by: orrery ARGUMENTS -->" is what that command prints.
 #
 # usage: scripts/docs.sh write    rewrite them
 #        scripts/docs.sh check    say which are not what build/orrery would print now; ends with "N passed, N failed"
@@ -14,6 +15,23 @@ docs/metrics.md                    docs metrics
 docs/orrery.schema.json            docs scenario-schema
 docs/report.schema.json            docs report-schema
 '
+
+# Pages that show output.
+shown='README.md docs/guide.md'
+
+# Prints a page with each such block as it would be now.
+remake_page() { # PAGE
+    local line arguments
+    while IFS= read -r line; do
+        printf '%s\n' "$line"
+        [[ $line =~ ^'<!-- made by: orrery '(.*)' -->'$ ]] || continue
+        arguments=${BASH_REMATCH[1]}
+        IFS= read -r line && printf '%s\n' "$line" # the opening fence
+        eval "\"$orrery\" $arguments" 2>&1 </dev/null
+        while IFS= read -r line && [[ $line != '```' ]]; do :; done
+        printf '```\n'
+    done <"$1"
+}
 
 if [[ ! -x $orrery ]]; then
     echo "SKIP docs: $orrery is not there"
@@ -39,5 +57,17 @@ while read -r page arguments; do
         failed=$((failed + 1))
     fi
 done <<<"$pages"
+for page in $shown; do
+    [[ -e $page ]] || continue
+    remake_page "$page" >"$scratch/page"
+    if cmp -s "$scratch/page" "$page"; then
+        passed=$((passed + 1))
+    elif [[ ${1:-} == write ]]; then
+        cp "$scratch/page" "$page"
+    else
+        echo "FAIL $page: shows what a command no longer prints; make docs rewrites it"
+        failed=$((failed + 1))
+    fi
+done
 [[ ${1:-} == write ]] || echo "$passed passed, $failed failed"
 [[ $failed -eq 0 ]]
