@@ -16,7 +16,7 @@ _orrery() {
         mapfile -t COMPREPLY < <(compgen -W all -- "$word")
         return
         ;;
-    --seed | --pcap-link | --pcap-from | --pcap-until | --pcap-frames | --until | --set)
+    --seed | --pcap-link | --pcap-from | --pcap-until | --pcap-frames | --until | --set | --runs)
         return
         ;;
     esac
@@ -27,13 +27,15 @@ _orrery() {
         ;;
     check) options='--resolved --help' ;;
     diff) options='--help' ;;
-    bench) options='--json --help' ;;
+    bench) options='--json --list --runs --help' ;;
     esac
     if [[ $word == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
     elif [[ $command == run && ($previous == --json || $previous == --record) ]]; then
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
+    elif [[ $command == bench ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(orrery bench --list 2>/dev/null | cut -d ' ' -f 1)" -- "$word")
     elif [[ $command == run || $command == check || $command == diff ]]; then
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -d -- "$word"; compgen -f -X '!*.@(yaml|yml|orr)' -- "$word")

@@ -5,6 +5,7 @@
 #include "testbed/run.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,10 +74,12 @@ static void scratch_close(struct scratch *scratch)
     *scratch = (struct scratch){.fd = -1};
 }
 
-static bool scratch_open(struct scratch *scratch, char path[64], char *why, size_t capacity)
+static bool scratch_open(struct scratch *scratch, char path[PATH_MAX], char *why, size_t capacity)
 {
     scratch_close(scratch);
-    snprintf(path, 64, "/tmp/orrery-diff-XXXXXX");
+    const char *folder = getenv("TMPDIR");
+    snprintf(path, PATH_MAX, "%s/orrery-diff-XXXXXX",
+             folder != NULL && *folder != 0 ? folder : "/tmp");
     scratch->fd = mkstemp(path);
     if (scratch->fd < 0) {
         snprintf(why, capacity, "%s: %s", path, strerror(errno));
@@ -88,13 +91,13 @@ static bool scratch_read(struct scratch *scratch, char *why, size_t capacity)
 {
     struct stat status;
     if (fstat(scratch->fd, &status) != 0 || status.st_size == 0) {
-        snprintf(why, capacity, "a scratch recording in /tmp cannot be read back");
+        snprintf(why, capacity, "a scratch recording cannot be read back");
         return false;
     }
     scratch->length = (size_t)status.st_size;
     scratch->map = mmap(NULL, scratch->length, PROT_READ, MAP_PRIVATE, scratch->fd, 0);
     if (scratch->map == MAP_FAILED) {
-        snprintf(why, capacity, "a scratch recording in /tmp: %s", strerror(errno));
+        snprintf(why, capacity, "a scratch recording: %s", strerror(errno));
         scratch->map = NULL;
         return false;
     }
@@ -199,7 +202,7 @@ static enum pass_outcome follow(struct diff *diff, struct side *side, struct run
 /* Runs a side once more. */
 static enum pass_outcome run_pass(struct diff *diff, struct side *side, const struct pass *pass)
 {
-    char path[64] = "", *why = diff->result->why;
+    char path[PATH_MAX] = "", *why = diff->result->why;
     const size_t capacity = sizeof diff->result->why;
     struct run_options options = {
         .scenario = side->input->scenario,
