@@ -123,8 +123,7 @@ RT_BLOCKS static enum rt_error send_configuration(struct migration_source *m)
     struct migration_configure configure = {
         .request = m->order.request,
         .source = m->order.self,
-        .announce_count = m->order.announce_count,
-        .announce_spacing_ns = m->order.announce_spacing_ns,
+        .announcement = m->order.announcement,
         .config = config,
         .config_length = config_length,
     };

@@ -51,8 +51,7 @@ struct migration_incoming {
     uint64_t entries_received;
     uint64_t pages, pages_present; /* of the VM; those that have arrived at least once */
     uint64_t *present;
-    uint32_t announce_count;
-    rt_time announce_spacing_ns;
+    struct rt_announcement announcement;
     struct rt_condition changed;
 };
 

@@ -42,10 +42,9 @@ struct migration_order {
     struct migration_peer self;   /* where the target finds this node again */
     struct migration_peer target; /* addresses in the order in which to try them */
     struct migration_policy policy;
-    rt_time time_limit_ns;   /* until the VM is paused; 0: none */
-    bool queue_when_busy;    /* wait for the pair's turn, here and at the target; else refuse */
-    uint32_t announce_count; /* gratuitous ARPs at the target */
-    rt_time announce_spacing_ns;
+    rt_time time_limit_ns; /* until the VM is paused; 0: none */
+    bool queue_when_busy;  /* wait for the pair's turn, here and at the target; else refuse */
+    struct rt_announcement announcement; /* of the VM, at the target */
 };
 
 /* Starts the service: settles journal entries on tasks of its own, listens. NULL where the node has no memory for it. */

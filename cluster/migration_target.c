@@ -237,8 +237,7 @@ RT_BLOCKS static struct migration_incoming *reserve(struct rt *rt,
         .service = service,
         .next = service->incoming,
         .entry = {.id = id, .request = configure->request, .peer = configure->source},
-        .announce_count = configure->announce_count,
-        .announce_spacing_ns = configure->announce_spacing_ns,
+        .announcement = configure->announcement,
     };
     memcpy(incoming->entry.vm, configure->vm, sizeof configure->vm);
     service->incoming = incoming;
@@ -351,7 +350,7 @@ RT_BLOCKS static bool take_over(struct rt *rt, struct migration_incoming *incomi
     }
     migration_record_handover(rt, incoming->entry.request, incoming->entry.id, "owned");
     if (rt_vm_resume(rt, incoming->vm) == RT_OK) {
-        rt_vm_announce(rt, incoming->vm, incoming->announce_count, incoming->announce_spacing_ns);
+        rt_vm_announce(rt, incoming->vm, &incoming->announcement);
     }
     incoming->state = MIGRATION_INCOMING_OWNED;
     rt_signal_all(rt, &incoming->changed);

@@ -2,8 +2,11 @@
 
 #include <string.h>
 
-#define MAGIC      0x4f4c4d31u /* "OLM1" */
-#define READ_PAGES 8u /* taken out of the stream at a time: 32 KiB fit any receive buffer */
+#define MAGIC                0x4f4c4d31u /* "OLM1" */
+#define CONFIGURE_TAIL_BYTES 32u         /* announcement and length of the configuration */
+#define ANNOUNCEMENTS_MAX    100u
+#define ANNOUNCE_GAP_NS_MAX  3600000000000u
+#define READ_PAGES           8u /* taken out of the stream at a time: 32 KiB fit any receive buffer */
 
 static void put_be(uint8_t *bytes, uint64_t value, uint32_t width)
 {
@@ -100,10 +103,12 @@ uint32_t migration_encode_configure(const struct migration_configure *configure,
         put_be(at + 4, configure->source.addresses[i].port, 2);
         at += 6;
     }
-    put_be(at, configure->announce_count, 4);
-    put_be(at + 4, (uint64_t)configure->announce_spacing_ns, 8);
-    put_be(at + 12, configure->config_length, 4);
-    at += 16;
+    put_be(at, configure->announcement.count, 4);
+    put_be(at + 4, (uint64_t)configure->announcement.spacing_ns, 8);
+    put_be(at + 12, (uint64_t)configure->announcement.step_ns, 8);
+    put_be(at + 20, (uint64_t)configure->announcement.spacing_ns_max, 8);
+    put_be(at + 28, configure->config_length, 4);
+    at += CONFIGURE_TAIL_BYTES;
     memcpy(at, configure->config, configure->config_length);
     return (uint32_t)(at - bytes) + configure->config_length;
 }
@@ -121,7 +126,7 @@ enum rt_error migration_decode_configure(const uint8_t *bytes, uint32_t length,
     if (c.vm[0] == 0 || c.vm[MIGRATION_NAME_MAX - 1] != 0 ||
         c.source.name[MIGRATION_NAME_MAX - 1] != 0 || c.source.address_count == 0 ||
         c.source.address_count > MIGRATION_ADDRESSES_MAX ||
-        length - 140 < c.source.address_count * 6 + 16) {
+        length - 140 < c.source.address_count * 6 + CONFIGURE_TAIL_BYTES) {
         return RT_INVALID;
     }
     const uint8_t *at = bytes + 140;
@@ -130,15 +135,17 @@ enum rt_error migration_decode_configure(const uint8_t *bytes, uint32_t length,
             (struct rt_address){(uint32_t)get_be(at, 4), (uint16_t)get_be(at + 4, 2)};
         at += 6;
     }
-    c.announce_count = (uint32_t)get_be(at, 4);
-    uint64_t spacing = get_be(at + 4, 8);
-    c.config_length = (uint32_t)get_be(at + 12, 4);
-    c.config = at + 16;
-    if (c.announce_count > 100 || spacing > 60000000000u ||
-        c.config_length != length - 156 - c.source.address_count * 6) {
+    uint64_t count = get_be(at, 4), spacing = get_be(at + 4, 8), step = get_be(at + 12, 8),
+             spacing_max = get_be(at + 20, 8);
+    c.config_length = (uint32_t)get_be(at + 28, 4);
+    c.config = at + CONFIGURE_TAIL_BYTES;
+    if (count > ANNOUNCEMENTS_MAX || spacing > spacing_max || step > ANNOUNCE_GAP_NS_MAX ||
+        spacing_max > ANNOUNCE_GAP_NS_MAX ||
+        c.config_length != length - 140 - CONFIGURE_TAIL_BYTES - c.source.address_count * 6) {
         return RT_INVALID;
     }
-    c.announce_spacing_ns = (rt_time)spacing;
+    c.announcement = (struct rt_announcement){(uint32_t)count, (rt_time)spacing, (rt_time)step,
+                                              (rt_time)spacing_max};
     *configure = c;
     return RT_OK;
 }

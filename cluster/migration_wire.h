@@ -77,8 +77,7 @@ struct migration_configure {
     uint64_t request; /* the number under which records speak of this migration */
     char vm[MIGRATION_NAME_MAX];
     struct migration_peer source;
-    uint32_t announce_count;
-    rt_time announce_spacing_ns;
+    struct rt_announcement announcement;
     const void *config; /* the VM's; borrowed from the content */
     uint32_t config_length;
 };

@@ -187,17 +187,18 @@ bool ip_is_broadcast(const struct ip_interface *interface, struct ip4 address)
     return hosts > 1 && address.v == (interface->options.address.v | hosts);
 }
 
-void ip_stack_announce(struct ip_stack *stack, uint32_t interface, uint32_t count,
-                       sim_time spacing_ns)
+void ip_stack_announce(struct ip_stack *stack, uint32_t interface,
+                       const struct ip_announcement *announcement)
 {
     SIM_ASSERT(interface < stack->interface_count);
-    SIM_ASSERT(spacing_ns > 0 || count <= 1);
+    SIM_ASSERT(announcement->spacing_ns >= 0);
+    SIM_ASSERT(announcement->step_ns >= 0);
     struct ip_interface *at = &stack->interfaces[interface];
-    at->announce_left = count;
+    at->announcement = *announcement;
+    at->announce_left = announcement->count;
     at->announce_number = 0;
-    at->announce_spacing_ns = spacing_ns;
     machine_timer_cancel(&at->announce_timer);
-    if (count == 0 || !machine_is_on(stack->machine)) {
+    if (announcement->count == 0 || !machine_is_on(stack->machine)) {
         at->announce_left = 0;
         return;
     }
@@ -206,6 +207,18 @@ void ip_stack_announce(struct ip_stack *stack, uint32_t interface, uint32_t coun
     } else {
         machine_timer_arm(&at->announce_timer, machine_now(stack->machine));
     }
+}
+
+/* Between announcement `number`, from 1, and the next. */
+static sim_time announce_gap(const struct ip_announcement *announcement, uint32_t number)
+{
+    SIM_ASSERT(number > 0);
+    sim_time room = announcement->spacing_ns_max - announcement->spacing_ns;
+    sim_time more = 0;
+    for (uint32_t i = 1; i < number && more < room; i++) {
+        more = announcement->step_ns < room - more ? more + announcement->step_ns : room;
+    }
+    return announcement->spacing_ns + more;
 }
 
 static void ip_announce_again(void *context)
@@ -218,7 +231,8 @@ static void ip_announce_again(void *context)
     arp_announce(stack, interface);
     if (interface->announce_left > 0) {
         machine_timer_arm(&interface->announce_timer,
-                          machine_now(stack->machine) + interface->announce_spacing_ns);
+                          machine_now(stack->machine) +
+                              announce_gap(&interface->announcement, interface->announce_number));
     }
 }
 

@@ -66,9 +66,17 @@ struct frame_sink ip_stack_sink(struct ip_stack *stack, uint32_t interface);
 /* Interface whose network holds `address`, or SIM_NONE. */
 uint32_t ip_stack_route(const struct ip_stack *stack, struct ip4 address);
 
-/* Broadcasts `count` gratuitous ARPs for an interface's address, the first now, `spacing_ns` of machine time apart. */
-void ip_stack_announce(struct ip_stack *stack, uint32_t interface, uint32_t count,
-                       sim_time spacing_ns);
+/* How often an address is announced, and when, in machine time. Gap n, from 1, lasts spacing_ns + (n - 1) * step_ns, at most
+ * spacing_ns_max. */
+struct ip_announcement {
+    uint32_t count;
+    sim_time spacing_ns;
+    sim_time step_ns;
+    sim_time spacing_ns_max;
+};
+/* Broadcasts gratuitous ARPs for an interface's address, the first now. Ends what an earlier call began. */
+void ip_stack_announce(struct ip_stack *stack, uint32_t interface,
+                       const struct ip_announcement *announcement);
 
 /* ---- for protocols above: the way out --------------------------------------------------------------------------------
  * A frame with IP and L4 fields and payload set; the stack fills in Ethernet, ttl, ip_id, resolves, fragments, seals and

@@ -32,7 +32,7 @@ struct ip_interface {
     uint32_t mask;
     struct machine_timer announce_timer;
     uint32_t announce_left, announce_number;
-    sim_time announce_spacing_ns;
+    struct ip_announcement announcement;
 };
 
 /*             first frame for it            any ARP from it

@@ -157,6 +157,13 @@ struct rt_vm_info {
     uint32_t vcpus;
     enum rt_vm_state state;
 };
+/* When a VM that has just arrived says where it is: `count` times, the first at once. */
+struct rt_announcement {
+    uint32_t count;
+    rt_time spacing_ns;     /* from the first to the second */
+    rt_time step_ns;        /* how much longer each further gap is */
+    rt_time spacing_ns_max; /* the longest gap */
+};
 
 /* Bugs that tests plant in node software to prove that an oracle finds them (make PLANTS=1; ORRERY_PLANT names the one). In every other
  * build RT_PLANTED is the constant false, and the planted branch is not compiled. */
@@ -252,7 +259,7 @@ struct rt_vm_table {
     enum rt_error (*page_put)(struct rt *, struct rt_vm *, uint64_t, struct rt_page);
     enum rt_error (*disks_release)(struct rt *, struct rt_vm *, rt_time);
     enum rt_error (*disks_acquire)(struct rt *, struct rt_vm *, rt_time);
-    void (*announce)(struct rt *, struct rt_vm *, uint32_t, rt_time);
+    void (*announce)(struct rt *, struct rt_vm *, const struct rt_announcement *);
 };
 struct rt {
     const struct rt_node_table *node;
@@ -665,11 +672,11 @@ RT_CHECKED RT_BLOCKS static inline enum rt_error rt_vm_disks_acquire(struct rt *
 {
     return rt->vms->disks_acquire(rt, vm, deadline);
 }
-/* Announces the VM's addresses on its networks: `count` gratuitous ARPs, `spacing_ns` apart. */
-RT_BLOCKS static inline void rt_vm_announce(struct rt *rt, struct rt_vm *vm, uint32_t count,
-                                            rt_time spacing_ns)
+/* Announces the VM's addresses on its networks by gratuitous ARPs, which leave one after the other by themselves. */
+RT_BLOCKS static inline void rt_vm_announce(struct rt *rt, struct rt_vm *vm,
+                                            const struct rt_announcement *announcement)
 {
-    rt->vms->announce(rt, vm, count, spacing_ns);
+    rt->vms->announce(rt, vm, announcement);
 }
 
 #endif

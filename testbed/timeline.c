@@ -252,8 +252,8 @@ static void start_migration(struct item *item)
         .policy = {(uint32_t)migrate->rounds, migrate->threshold_ns},
         .time_limit_ns = migrate->time_limit_ns == QUANTITY_ABSENT ? 0 : migrate->time_limit_ns,
         .queue_when_busy = busy == SCENARIO_QUEUE,
-        .announce_count = (uint32_t)vm->announce.count,
-        .announce_spacing_ns = vm->announce.spacing_ns,
+        .announcement = {(uint32_t)vm->announce.count, vm->announce.spacing_ns,
+                         vm->announce.step_ns, vm->announce.spacing_max_ns},
     };
     strncpy(order.vm, vm->name, sizeof order.vm - 1);
     world_migration_peer(world, source, &migrate->over, migrate->to, &order.self);

@@ -313,12 +313,15 @@ static enum rt_error vms_disks(struct rt *rt, struct rt_vm *vm, rt_time deadline
     return machine_now(rt_side_of(rt)->machine) > deadline ? RT_TIMED_OUT : RT_OK;
 }
 
-static void vms_announce(struct rt *rt, struct rt_vm *vm, uint32_t count, rt_time spacing_ns)
+static void vms_announce(struct rt *rt, struct rt_vm *vm,
+                         const struct rt_announcement *announcement)
 {
     rt_side_pay(rt_side_of(rt));
     struct vm_instance *instance = instance_of(rt, vm);
     if (instance != NULL) {
-        vm_instance_announce(instance, count, spacing_ns);
+        vm_instance_announce(instance, &(struct ip_announcement){
+                                           announcement->count, announcement->spacing_ns,
+                                           announcement->step_ns, announcement->spacing_ns_max});
     }
 }
 

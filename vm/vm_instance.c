@@ -500,15 +500,16 @@ uint64_t vm_instance_harvest(struct vm_instance *instance, uint64_t *bitmap, sim
     return pages;
 }
 
-void vm_instance_announce(struct vm_instance *instance, uint32_t count, sim_time spacing_ns)
+void vm_instance_announce(struct vm_instance *instance, const struct ip_announcement *announcement)
 {
-    const int64_t values[] = {instance->number, (int64_t)instance->host->origin, count};
-    if (count == 0 || instance->state != VM_RUNNING) {
+    const int64_t values[] = {instance->number, (int64_t)instance->host->origin,
+                              announcement->count};
+    if (announcement->count == 0 || instance->state != VM_RUNNING) {
         return;
     }
     say(instance, VM_ANNOUNCED, values);
     for (uint32_t i = 0; i < instance->spec->nic_count; i++) {
-        ip_stack_announce(instance->stack, i, count, spacing_ns);
+        ip_stack_announce(instance->stack, i, announcement);
     }
 }
 

@@ -115,7 +115,7 @@ SIM_CHECKED enum vm_error vm_instance_load(struct vm_instance *instance, const v
 sim_time vm_instance_log(struct vm_instance *instance, bool on);
 /* As dirty_log_harvest, then the witness's check is recorded (VM_HARVESTED). */
 uint64_t vm_instance_harvest(struct vm_instance *instance, uint64_t *bitmap, sim_time *host_ns);
-void vm_instance_announce(struct vm_instance *instance, uint32_t count, sim_time spacing_ns);
+void vm_instance_announce(struct vm_instance *instance, const struct ip_announcement *announcement);
 
 /* For page states: node software took this page, or put it. Call where vm_world.pages_recorded says so. */
 void vm_instance_note_sent(const struct vm_instance *instance, uint64_t index, bool zero);

@@ -456,7 +456,7 @@ Test(traffic, nothing_is_lost_in_a_move)
             fixture_run(fixture, sim_now(fixture->sim) +
                                      (sim_time)fixture_below(&state, 80 * (uint64_t)SIM_MS));
             instance = fixture_move(fixture, instance, 1 - move % 2, 3 * SIM_MS);
-            vm_instance_announce(instance, 1, SIM_MS);
+            vm_instance_announce(instance, &(struct ip_announcement){.count = 1});
         }
         fixture_run(fixture, 10 * SIM_S);
         cr_assert_eq(fixture_count(fixture, TRAFFIC_REQUEST_LOST), 0);

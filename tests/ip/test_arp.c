@@ -125,8 +125,14 @@ static void announcement_moves_the_port(void)
     /* The switch has not learnt: ten pings went to the old port. */
     cr_assert_eq(world_count(world, NET_ICMP_REPLY, NULL), 10);
     cr_assert_eq(world_count(world, NET_FRAME_LOST, "off"), 10);
-    ip_stack_announce(moved, 0, 3, 50 * SIM_MS);
-    world_run(world, 400 * SIM_MS);
+    /* Gaps of 50, 150, and then 250 ms, the longest allowed. */
+    static const sim_time after[] = {0, 50 * SIM_MS, 200 * SIM_MS, 450 * SIM_MS, 700 * SIM_MS};
+    ip_stack_announce(moved, 0,
+                      &(struct ip_announcement){.count = 5,
+                                                .spacing_ns = 50 * SIM_MS,
+                                                .step_ns = 100 * SIM_MS,
+                                                .spacing_ns_max = 250 * SIM_MS});
+    world_run(world, 1200 * SIM_MS);
     cr_assert_eq(ether_switch_lookup(world->ether_switch, world_mac(1)), 2);
     cr_assert_eq(world_count(world, NET_ICMP_REPLY, NULL), 20);
     cr_assert_eq(world_count(world, NET_SWITCH_LEARNED, NULL), 1);
@@ -134,11 +140,10 @@ static void announcement_moves_the_port(void)
     cr_assert_eq(learned->values[0], (int64_t)world_mac(1).v);
     cr_assert_eq(learned->values[1], 1);
     cr_assert_eq(learned->values[2], 2);
-    cr_assert_eq(world_count(world, NET_ARP_ANNOUNCE, NULL), 3);
-    for (uint32_t i = 0; i < 3; i++) {
+    cr_assert_eq(world_count(world, NET_ARP_ANNOUNCE, NULL), 5);
+    for (uint32_t i = 0; i < 5; i++) {
         const struct world_record *announced = world_find(world, NET_ARP_ANNOUNCE, i);
-        cr_assert_eq(announced->time,
-                     world_find(world, NET_ARP_ANNOUNCE, 0)->time + (sim_time)i * 50 * SIM_MS);
+        cr_assert_eq(announced->time, world_find(world, NET_ARP_ANNOUNCE, 0)->time + after[i]);
         cr_assert_eq(announced->values[0], world_address(1).v);
         cr_assert_eq(announced->values[2], i + 1);
     }
@@ -154,7 +159,7 @@ static void announcement_updates_the_known(void)
     world_at(world, 0, ping_again, &plan);
     world_run(world, SIM_MS);
     struct ip_stack *moved = move_to_host_2(world, world_mac(2));
-    ip_stack_announce(moved, 0, 1, 0);
+    ip_stack_announce(moved, 0, &(struct ip_announcement){.count = 1});
     world_run(world, 2 * SIM_MS);
     plan = (struct ping_plan){world, 1, 1, SIM_S, 1};
     world_at(world, 2 * SIM_MS, ping_again, &plan);

@@ -265,7 +265,7 @@ static void fragments_sum_up(void)
         world_new(&(struct world_options){.hosts = 2, .cable = true, .mtu = 1500});
     static struct gathered gathered;
     gathered.net = &world->net;
-    ip_stack_announce(world->host[1].stack, 0, 1, 0);
+    ip_stack_announce(world->host[1].stack, 0, &(struct ip_announcement){.count = 1});
     cr_assert_eq(icmp_ping(world->host[0].stack, world_address(1), 1, 1, 0), IP_OK);
     world_run(world, SIM_MS);
     link_set_tap(world->host[0].up, gather, &gathered);
