@@ -82,7 +82,7 @@ static bool scratch_open(struct scratch *scratch, char path[PATH_MAX], char *why
              folder != NULL && *folder != 0 ? folder : "/tmp");
     scratch->fd = mkstemp(path);
     if (scratch->fd < 0) {
-        snprintf(why, capacity, "%s: %s", path, strerror(errno));
+        snprintf(why, capacity, "%.300s: %s", path, strerror(errno));
     }
     return scratch->fd >= 0;
 }

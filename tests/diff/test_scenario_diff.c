@@ -75,8 +75,7 @@ Test(scenario_diff, parts_and_items)
     cr_expect_eq(scenario_diff(a.scenario, b.scenario, 10, add_line, seen), 4, "%s", seen);
     static const char *const starts[] = {
         "clients.bob: {nics: [lan], ", "clients.carol: - | {nics: [lan], ",
-        "timeline.0.ping.to: bob | carol\n",
-        "timeline.1: - | {at: 50ms, stop: ping, as: stop}\n"};
+        "timeline.0.ping.to: bob | carol\n", "timeline.1: - | {at: 50ms, stop: ping, as: stop}\n"};
     const char *at = seen;
     for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
         at = at != NULL ? strstr(at, starts[i]) : NULL;
