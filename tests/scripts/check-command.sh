@@ -20,7 +20,7 @@ expect_exit 2 "$orrery" check tests/language/bad/name-twice.yaml
 expect_exit 2 "$orrery" check "$scratch/no-such-file.yaml"
 expect_said 'no-such-file.yaml: cannot be read: No such file or directory'
 expect_exit 2 "$orrery" check
-expect_said 'which scenario?'
+expect_said 'which scenario'
 expect_exit 2 "$orrery" check one.yaml two.yaml
 expect_exit 2 "$orrery" check --colour scenarios/live-migration.yaml
 expect_exit 2 bash -c "'$orrery' check --resolved scenarios/live-migration.yaml >/dev/full"
