@@ -167,6 +167,10 @@ static void new_ack(struct tcp_connection *c, const struct frame *frame, uint64_
         }
     }
     tcp_ranges_drop_below(&c->sacked, ack);
+    if (SIM_UNLIKELY(c->sacked.count > 0) && c->sacked.items[0].left == ack) {
+        /* The peer asks for what it said it had: it has thrown it away (RFC 2018, 8), and maybe more. */
+        tcp_ranges_clear(&c->sacked);
+    }
     if (c->recovery == TCP_RECOVERY_NONE) {
         c->duplicate_acks = 0;
         tcp_congestion_acked(c, (uint32_t)acked);

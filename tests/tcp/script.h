@@ -11,7 +11,7 @@
  * is not expected fails the script at its next step, so each script is complete. `other` compares flags and ack alone.
  *
  * The MTU is 1040: full segments hold 1000 bytes. The peer's SYN carries MSS 1000, SACK permitted and window scale 7 (`bare`: nothing);
- * its window is 1 MiB unless given. Its sequence numbers wrap after 4096 bytes, and ours soon, too. */
+ * its window is 1 MiB unless given. Its sequence numbers wrap after 4096 bytes. */
 #ifndef ORRERY_TESTS_TCP_SCRIPT_H
 #define ORRERY_TESTS_TCP_SCRIPT_H
 

@@ -23,6 +23,7 @@ struct meddler {
     bool fired;        /* lose_nth hit something */
     struct frame *delayed_first;
     uint32_t delayed;
+    struct tcp_header last; /* of the last segment that came by */
 };
 
 /* One end of a connection, and what it has to do. What it sends goes into the peer's model. */
@@ -35,6 +36,7 @@ struct app {
     uint32_t style;  /* how it cuts what it sends and reads: a seed       */
     bool lazy;       /* reads only in app_read_some                       */
     bool holds_open; /* no FIN of its own                                 */
+    bool spoilt;     /* its stream may be wrong: it is not compared */
     uint64_t received;
     uint64_t drawn; /* ordinal of its chance                             */
     bool connected, finished, ended;

@@ -79,6 +79,10 @@ static const struct script closing[] = {
      .text = ACTIVE "2000 shutdown; 2000 > FA 1 ack 1; 3000 < FA 1 ack 2; 3000 > A 2 ack 2; "
                     "30000000 < FA 1 ack 2; 30000000 > A 2 ack 2; 89999999 state TIME-WAIT; "
                     "90000000 gone"},
+    {.name = "TIME-WAIT gives way to a newer SYN (RFC 9293, 3.10.7.4), not to an older one",
+     .text = PASSIVE "2000 shutdown; 2000 > FA 1 ack 1; 3000 < FA 1 ack 2; 3000 > A 2 ack 2; "
+                     "4000 < S 1; 4000 > A 2 ack 2; 5000 state TIME-WAIT; "
+                     "6000 < S 70000; 6000 > SA other ack 70001; 6000 state SYN-RECEIVED"},
     {.name = "TIME-WAIT does not hear RST",
      .text = ACTIVE "2000 shutdown; 2000 > FA 1 ack 1; 3000 < FA 1 ack 2; 3000 > A 2 ack 2; "
                     "4000 < R 2; 5000 state TIME-WAIT"},

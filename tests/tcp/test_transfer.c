@@ -146,6 +146,32 @@ Test(transfer, streams_equal_the_model)
     }
 }
 
+/* Seeds for which the initial sequence number of a host lies just below 2^32. */
+Test(transfer, sequence_numbers_wrap)
+{
+    static const struct transfer wraps[] = {
+        {.name = "wrap", .bytes = {300000, 300000}},
+        {.name = "wrap, everything",
+         .bytes = {200000, 200000},
+         .lose = 30,
+         .duplicate = 30,
+         .delay = 50,
+         .delay_ns = 700000},
+        {.name = "wrap, no SACK", .bytes = {200000, 200000}, .lose = 30, .no_sack = true},
+    };
+    for (uint32_t host = 0; host < 2; host++) {
+        uint32_t found = 0;
+        for (uint64_t seed = 1; found < 6 && seed < 2000000; seed++) {
+            uint32_t isn =
+                (uint32_t)chance_at(chance_key(seed, "tcp.isn", host == 0 ? "a" : "b"), 0);
+            if (isn > UINT32_MAX - 150000 && isn < UINT32_MAX - 2000) {
+                run_transfer(&wraps[found++ % 3], seed);
+            }
+        }
+        cr_assert_eq(found, 6);
+    }
+}
+
 /* Lose the first, second ... frame of a short exchange until there is none to lose. */
 Test(transfer, any_one_frame_may_be_lost)
 {
