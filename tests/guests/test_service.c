@@ -112,42 +112,52 @@ static const struct {
      false, true},
 };
 
+/* `moves`: after every second piece the VM moves. */
+static void talk(size_t row, bool moves)
+{
+    const char *name = talks[row].name;
+    struct fixture *fixture = fixture_new(&server, 16 << 20);
+    struct vm_instance *instance = fixture_boot(fixture, 0);
+    uint32_t node = 1;
+    struct raw raw;
+    raw_connect(&raw, fixture, 0, talks[row].port);
+    fixture_run(fixture, SIM_MS);
+    for (uint32_t at = 0; at < talks[row].length; at += talks[row].piece) {
+        uint32_t left = talks[row].length - at;
+        raw_send(&raw, talks[row].bytes + at, left < talks[row].piece ? left : talks[row].piece);
+        fixture_run(fixture, sim_now(fixture->sim) + SIM_MS);
+        if (moves && at / talks[row].piece % 2 == 0) {
+            instance = fixture_move(fixture, instance, node++ % 2, 500 * SIM_US);
+        }
+    }
+    if (talks[row].finish) {
+        tcp_shutdown(raw.connection);
+    }
+    fixture_run(fixture, sim_now(fixture->sim) + 20 * SIM_MS);
+    /* A reset throws away what the client has not read yet. */
+    cr_assert(raw.received == talks[row].answered || talks[row].reset, "%s: %llu bytes", name,
+              (unsigned long long)raw.received);
+    cr_assert_eq(raw.finished, talks[row].finished, "%s", name);
+    cr_assert_eq(raw.ended && raw.why == TCP_END_RESET, talks[row].reset, "%s", name);
+    uint32_t live = tcp_layer_live(vm_instance_tcp(instance));
+    bool open = !talks[row].finished && !talks[row].reset;
+    cr_assert_eq(live, open, "%s: %u connections are live", name, live);
+    fixture_free(fixture);
+}
+
 Test(service, talks)
 {
     for (size_t row = 0; row < sizeof talks / sizeof talks[0]; row++) {
-        const char *name = talks[row].name;
-        struct fixture *fixture = fixture_new(&server, 16 << 20);
-        struct vm_instance *instance = fixture_boot(fixture, 0);
-        struct raw raw;
-        raw_connect(&raw, fixture, 0, talks[row].port);
-        fixture_run(fixture, SIM_MS);
-        for (uint32_t at = 0; at < talks[row].length; at += talks[row].piece) {
-            uint32_t left = talks[row].length - at;
-            raw_send(&raw, talks[row].bytes + at,
-                     left < talks[row].piece ? left : talks[row].piece);
-            fixture_run(fixture, sim_now(fixture->sim) + SIM_MS);
-        }
-        if (talks[row].finish) {
-            tcp_shutdown(raw.connection);
-        }
-        fixture_run(fixture, sim_now(fixture->sim) + 20 * SIM_MS);
-        /* A reset throws away what the client has not read yet. */
-        cr_assert(raw.received == talks[row].answered || talks[row].reset, "%s: %llu bytes", name,
-                  (unsigned long long)raw.received);
-        cr_assert_eq(raw.finished, talks[row].finished, "%s", name);
-        cr_assert_eq(raw.ended && raw.why == TCP_END_RESET, talks[row].reset, "%s", name);
-        uint32_t live = tcp_layer_live(vm_instance_tcp(instance));
-        bool open = !talks[row].finished && !talks[row].reset;
-        cr_assert_eq(live, open, "%s: %u connections are live", name, live);
-        fixture_free(fixture);
+        talk(row, false);
+        talk(row, true);
     }
 }
 
 /* S1, S2: answers of one service come in the order of asking; their pages are all different, and no store's. */
-Test(service, answers_are_in_order_and_unlike)
+static void ask_all(bool moves)
 {
     struct fixture *fixture = fixture_new(&server, 16 << 20);
-    (void)fixture_boot(fixture, 0);
+    struct vm_instance *instance = fixture_boot(fixture, 0);
     enum { CLIENTS = 7 };
     struct raw raws[CLIENTS];
     for (uint32_t i = 0; i < CLIENTS; i++) {
@@ -159,13 +169,16 @@ Test(service, answers_are_in_order_and_unlike)
         put_be32(ask, 8);
         put_be32(ask + 4, 3 * PAGE_BYTES);
         raw_send(&raws[i], ask, sizeof ask);
-        fixture_run(fixture, sim_now(fixture->sim) + 5 * SIM_MS);
+        fixture_run(fixture, sim_now(fixture->sim) + 400 * SIM_US);
+    }
+    if (moves) {
+        (void)fixture_move(fixture, instance, 1, 20 * SIM_US);
     }
     fixture_run(fixture, SIM_S);
     sim_time before = 0;
     for (uint32_t i = 0; i < CLIENTS; i++) {
         sim_time work_ns = i == 3 ? 2 * SIM_MS : 50 * SIM_MS;
-        sim_time asked = (CLIENTS + 5 * i) * SIM_MS;
+        sim_time asked = CLIENTS * SIM_MS + i * 400 * SIM_US;
         cr_assert_eq(raws[i].received, 3 * PAGE_BYTES);
         cr_assert(raws[i].last >= asked + work_ns && raws[i].last < asked + work_ns + SIM_MS);
         cr_assert(i == 3 || raws[i].last > before);
@@ -182,6 +195,12 @@ Test(service, answers_are_in_order_and_unlike)
         tcp_abort(raws[i].connection);
     }
     fixture_free(fixture);
+}
+
+Test(service, answers_are_in_order_and_unlike)
+{
+    ask_all(false);
+    ask_all(true);
 }
 
 /* ---- saved state, damaged -------------------------------------------------------------------------------- */

@@ -130,6 +130,35 @@ Test(traffic, pings_through_trouble)
     }
 }
 
+/* A reply that waits in the ring of a frozen sender longer than the time-out counts as lost: X1. */
+Test(traffic, a_reply_read_too_late_is_lost)
+{
+    static const struct {
+        sim_time thaw_ms;
+        uint32_t replies, lost;
+    } rows[] = {{130, 5, 0}, {150, 4, 1}};
+    for (size_t row = 0; row < sizeof rows / sizeof rows[0]; row++) {
+        struct fixture *fixture = fixture_new(NULL, 16 << 20);
+        struct ping *ping = ping_start(&(struct ping_options){
+            .common = fixture_common(fixture, 0, fixture_client_end(fixture, 0),
+                                     fixture_client_address(1)),
+            .every_ns = 10 * SIM_MS,
+            .timeout_ns = 100 * SIM_MS,
+            .size_bytes = 1400,
+            .count = 5,
+        });
+        fixture_run(fixture, 40 * SIM_MS + 30 * SIM_US); /* the fifth is under way */
+        machine_freeze(fixture->clients[0].machine);
+        fixture_run(fixture, rows[row].thaw_ms * SIM_MS);
+        machine_thaw(fixture->clients[0].machine);
+        fixture_run(fixture, SIM_S);
+        cr_assert_eq(fixture_count(fixture, TRAFFIC_PING_REPLY), rows[row].replies, "row %zu", row);
+        cr_assert_eq(fixture_count(fixture, TRAFFIC_PING_LOST), rows[row].lost, "row %zu", row);
+        ping_free(ping);
+        fixture_free(fixture);
+    }
+}
+
 static void count_end(void *context)
 {
     (*(uint32_t *)context)++;
@@ -480,28 +509,40 @@ Test(traffic, nothing_is_lost_in_a_move)
 
 /* ---- bulk ---------------------------------------------------------------------------------------------------- */
 
-/* Stands between the switch and client 1, and changes one byte of the nth frame with data. */
-struct flipper {
+enum damage { DAMAGE_NONE, DAMAGE_FLIP, DAMAGE_SHIFT };
+
+/* Stands between the switch and client 1, and damages the nth frame with data: one bit of its first slice, or which bytes of its page
+ * that slice holds. */
+struct damager {
     struct fixture *fixture;
+    enum damage damage;
     uint32_t nth;
     uint32_t seen;
 };
 
-static void flip(void *context, struct frame *frame)
+static void damage_slice(struct damager *damager, struct slice *slice)
 {
-    struct flipper *flipper = context;
-    struct page_pool *pages = flipper->fixture->pages;
-    if (frame->protocol == IP_TCP && frame->payload_bytes > 0 && ++flipper->seen == flipper->nth) {
-        struct slice *slice = &frame->slices[0];
-        uint8_t bytes[PAGE_BYTES];
-        page_copy_out(pages, slice->page, slice->offset, slice->length, bytes);
-        bytes[slice->length / 2] ^= 1;
-        page_unref(pages, slice->page);
-        slice->page = page_literal(pages, bytes, slice->length);
-        slice->offset = 0;
-        frame_seal(flipper->fixture->net.frames, frame);
+    struct page_pool *pages = damager->fixture->pages;
+    if (damager->damage == DAMAGE_SHIFT) {
+        cr_assert(slice->offset > 0);
+        slice->offset--;
+        return;
     }
-    struct frame_sink sink = nic_wire_side(flipper->fixture->clients[1].nic);
+    uint8_t bytes[PAGE_BYTES];
+    page_copy_out(pages, slice->page, 0, PAGE_BYTES, bytes);
+    bytes[slice->offset + slice->length / 2] ^= 1;
+    page_unref(pages, slice->page);
+    slice->page = page_literal(pages, bytes, PAGE_BYTES);
+}
+
+static void damage(void *context, struct frame *frame)
+{
+    struct damager *damager = context;
+    if (frame->protocol == IP_TCP && frame->payload_bytes > 0 && ++damager->seen == damager->nth) {
+        damage_slice(damager, &frame->slices[0]);
+        frame_seal(damager->fixture->net.frames, frame);
+    }
+    struct frame_sink sink = nic_wire_side(damager->fixture->clients[1].nic);
     sink.receive(sink.context, frame);
 }
 
@@ -510,25 +551,28 @@ static const struct {
     uint64_t bytes;
     enum bulk_content content;
     uint32_t loss_ppb;
-    uint32_t flip; /* the nth frame with data; 0: none */
+    uint32_t damaged; /* the nth frame with data; 0: none */
     bool close;
     int congestion;
+    enum damage damage;
 } transfers[] = {
-    {"one byte", 1, BULK_PATTERN, 0, 0, true, -1},
-    {"a page less one", 4095, BULK_PATTERN, 0, 0, true, -1},
-    {"a page", 4096, BULK_LITERAL, 0, 0, true, TCP_RENO},
-    {"a page and one", 4097, BULK_ZERO, 0, 0, false, TCP_CUBIC},
-    {"patterns", 9000001, BULK_PATTERN, 0, 0, true, -1},
-    {"literals, more than the ring holds", 3000001, BULK_LITERAL, 0, 0, true, -1},
-    {"zeroes", 5000000, BULK_ZERO, 0, 0, false, -1},
-    {"more than two reports of progress", 150000000, BULK_PATTERN, 0, 0, true, -1},
-    {"patterns with loss", 3000001, BULK_PATTERN, 3000000, 0, true, TCP_RENO},
-    {"literals with loss", 3000001, BULK_LITERAL, 3000000, 0, true, -1},
-    {"zeroes with loss", 3000001, BULK_ZERO, 3000000, 0, true, -1},
-    {"a pattern with a bit flipped", 3000001, BULK_PATTERN, 0, 300, true, -1},
-    {"a literal with a bit flipped", 3000001, BULK_LITERAL, 0, 301, true, -1},
-    {"a zero with a bit flipped", 3000001, BULK_ZERO, 0, 302, true, -1},
-    {"the first byte flipped", 10, BULK_PATTERN, 0, 1, true, -1},
+    {"one byte", 1, BULK_PATTERN, 0, 0, true, -1, DAMAGE_NONE},
+    {"a page less one", 4095, BULK_PATTERN, 0, 0, true, -1, DAMAGE_NONE},
+    {"a page", 4096, BULK_LITERAL, 0, 0, true, TCP_RENO, DAMAGE_NONE},
+    {"a page and one", 4097, BULK_ZERO, 0, 0, false, TCP_CUBIC, DAMAGE_NONE},
+    {"patterns", 9000001, BULK_PATTERN, 0, 0, true, -1, DAMAGE_NONE},
+    {"literals, more than the ring holds", 3000001, BULK_LITERAL, 0, 0, true, -1, DAMAGE_NONE},
+    {"zeroes", 5000000, BULK_ZERO, 0, 0, false, -1, DAMAGE_NONE},
+    {"more than two reports of progress", 150000000, BULK_PATTERN, 0, 0, true, -1, DAMAGE_NONE},
+    {"patterns with loss", 3000001, BULK_PATTERN, 3000000, 0, true, TCP_RENO, DAMAGE_NONE},
+    {"literals with loss", 3000001, BULK_LITERAL, 3000000, 0, true, -1, DAMAGE_NONE},
+    {"zeroes with loss", 3000001, BULK_ZERO, 3000000, 0, true, -1, DAMAGE_NONE},
+    {"a pattern with a bit flipped", 3000001, BULK_PATTERN, 0, 300, true, -1, DAMAGE_FLIP},
+    {"a literal with a bit flipped", 3000001, BULK_LITERAL, 0, 301, true, -1, DAMAGE_FLIP},
+    {"a zero with a bit flipped", 3000001, BULK_ZERO, 0, 302, true, -1, DAMAGE_FLIP},
+    {"the first byte flipped", 10, BULK_PATTERN, 0, 1, true, -1, DAMAGE_FLIP},
+    {"other bytes of the same pattern", 3000001, BULK_PATTERN, 0, 303, true, -1, DAMAGE_SHIFT},
+    {"other bytes of the same literal", 3000001, BULK_LITERAL, 0, 304, true, -1, DAMAGE_SHIFT},
 };
 
 static void transfer(size_t row)
@@ -536,9 +580,10 @@ static void transfer(size_t row)
     const char *name = transfers[row].name;
     uint32_t ended = 0;
     struct fixture *fixture = fixture_new(NULL, 16 << 20);
-    struct flipper flipper = {.fixture = fixture, .nth = transfers[row].flip};
+    struct damager damager = {
+        .fixture = fixture, .damage = transfers[row].damage, .nth = transfers[row].damaged};
     struct fixture_client *receiver = &fixture->clients[1];
-    link_connect(receiver->down, (struct frame_sink){flip, &flipper});
+    link_connect(receiver->down, (struct frame_sink){damage, &damager});
     link_set_loss(receiver->down, (struct link_fault_loss){transfers[row].loss_ppb, 0});
     struct traffic_common common =
         fixture_common(fixture, 0, fixture_client_end(fixture, 0), fixture_client_address(1));
@@ -559,7 +604,7 @@ static void transfer(size_t row)
     cr_assert_eq(fixture_count(fixture, TRAFFIC_BULK_DONE), 1, "%s", name);
     cr_assert_eq(done->values[0], (int64_t)transfers[row].bytes, "%s", name);
     cr_assert_eq(done->values[1], done->time - 3 * SIM_MS, "%s", name);
-    cr_assert_eq(done->values[2], transfers[row].flip != 0, "%s: %lld damaged", name,
+    cr_assert_eq(done->values[2], transfers[row].damaged != 0, "%s: %lld damaged", name,
                  (long long)done->values[2]);
     uint32_t progress = fixture_count(fixture, TRAFFIC_BULK_PROGRESS);
     cr_assert_eq(progress, 1 + transfers[row].bytes / (64 << 20), "%s: %u", name, progress);
