@@ -449,6 +449,9 @@ bool migration_source_settle(struct rt *rt, struct migration_source *m)
             rt_close(rt, m->stream);
             m->stream = NULL;
         }
+        if (RT_PLANTED(resume_after_given) && m->vm != NULL) {
+            return rt_vm_resume(rt, m->vm) == RT_OK;
+        }
         if (err == RT_CANCELLED ||
             rt_sleep_until(rt, rt_now(rt) + m->service->settings.retry_ns) != RT_OK) {
             return false;

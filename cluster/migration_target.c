@@ -270,7 +270,9 @@ RT_BLOCKS static void await_go(struct rt *rt, struct migration_service *service,
         discard(rt, incoming);
         (void)!migration_say(rt, stream, MIGRATION_DISCARDED, id, 0, deadline);
     }
-    migration_target_ask(rt, service, id);
+    if (!RT_PLANTED(never_asks)) {
+        migration_target_ask(rt, service, id);
+    }
 }
 
 /* Fills the VM of an entry; on failure nothing of it stays. */
@@ -349,7 +351,7 @@ RT_BLOCKS static bool take_over(struct rt *rt, struct migration_incoming *incomi
         }
     }
     migration_record_handover(rt, incoming->entry.request, incoming->entry.id, "owned");
-    if (rt_vm_resume(rt, incoming->vm) == RT_OK) {
+    if (!RT_PLANTED(owned_not_resumed) && rt_vm_resume(rt, incoming->vm) == RT_OK) {
         rt_vm_announce(rt, incoming->vm, &incoming->announcement);
     }
     incoming->state = MIGRATION_INCOMING_OWNED;

@@ -1,5 +1,7 @@
 #include "nic/tcp_private.h"
 
+#include "sim/planted.h"
+
 /* Segments that came before their turn wait as frames, in the order of their sequence numbers; `islands` says the same as
  * ranges, for SACK. They may overlap: what is double is cut off when its turn comes, so that pages are cut as little as possible. */
 
@@ -54,6 +56,11 @@ bool tcp_hold(struct tcp_connection *c, struct frame *frame, uint64_t sequence)
 static void push_from(struct tcp_connection *c, struct frame *frame, uint32_t front)
 {
     struct page_pool *pages = c->layer->net->pages;
+    if (SIM_PLANTED(held_slices_swapped) && front == 0 && frame->slice_count > 1) {
+        struct slice first = frame->slices[0];
+        frame->slices[0] = frame->slices[1];
+        frame->slices[1] = first;
+    }
     for (uint32_t i = 0; i < frame->slice_count; i++) {
         struct slice slice = frame->slices[i];
         uint32_t skip = front < slice.length ? front : slice.length;

@@ -408,6 +408,22 @@ void liveness_finish(struct liveness *liveness, sim_time now)
     liveness->finished = true;
 }
 
+bool liveness_all_is_well(const struct liveness *liveness)
+{
+    const struct scenario *scenario = liveness->scenario;
+    bool well = true;
+    for (uint32_t i = 0; i < scenario->node_count; i++) {
+        well = well && liveness->nodes[i] == LIVENESS_ON;
+    }
+    for (uint32_t i = 0; i < scenario->link_count; i++) {
+        well = well && !is_down(liveness, i);
+    }
+    for (uint32_t i = 0; i < scenario->item_count; i++) {
+        well = well && !liveness->faults[i];
+    }
+    return well;
+}
+
 uint64_t liveness_judged(const struct liveness *liveness)
 {
     return liveness->judged;

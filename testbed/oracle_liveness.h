@@ -55,6 +55,8 @@ void liveness_frame_taken(struct liveness *liveness, uint32_t link, sim_time now
 /* The run is over; later calls change nothing. */
 void liveness_finish(struct liveness *liveness, sim_time now);
 
+/* All nodes are up, all links carry both ways, no fault acts on one. */
+bool liveness_all_is_well(const struct liveness *liveness);
 /* How often a VM on its way was judged. */
 uint64_t liveness_judged(const struct liveness *liveness);
 /* The first violation: its words, or NULL. */

@@ -17,9 +17,11 @@
 #define STREAMS_OF_SERVICE 1
 /* How long after the last migration of a node its connections may linger, where all went well and where not: twice the patience with
  * which the service waits for a message. */
-#define SETTLED_WELL_NS   (1 * SIM_S)
-#define SETTLED_BADLY_NS  (15 * SIM_S)
-#define INSTANCES_AT_ONCE 4u
+#define SETTLED_WELL_NS  (1 * SIM_S)
+#define SETTLED_BADLY_NS (15 * SIM_S)
+/* ... and how long a copy may stay prepared while its source could be asked: as long as that takes many times. */
+#define SETTLED_AT_LAST_NS (30 * SIM_S)
+#define INSTANCES_AT_ONCE  4u
 
 /* What the oracles listen to. */
 enum heard {
@@ -111,7 +113,8 @@ struct instance {
     int64_t number;
     uint32_t node;
     bool running, ran;
-    bool given; /* its node has passed the commit point with it */
+    bool given;    /* its node has passed the commit point with it */
+    bool prepared; /* its node holds it for its source's word */
 };
 
 struct vm_instances {
@@ -349,18 +352,20 @@ static void take_handover(struct oracles *oracles, uint32_t item, uint32_t node,
                           const struct record *record)
 {
     bool given = strcmp(record->text, "given") == 0;
+    bool prepared = strcmp(record->text, "prepared") == 0;
     bool taken_back = strcmp(record->text, "taken back") == 0;
     if (strcmp(record->text, "owned") == 0) {
         liveness_owned(oracles->liveness, item, record->time);
     }
     uint32_t vm = oracles->scenario->timeline[item].action.migrate.vm;
-    if (node == SIM_NONE || (!given && !taken_back)) {
+    if (node == SIM_NONE || (!given && !taken_back && !prepared)) {
         return;
     }
     for (uint32_t i = 0; i < oracles->vms[vm].count; i++) {
         struct instance *instance = &oracles->vms[vm].items[i];
         if (instance->node == node) {
             instance->given = given;
+            instance->prepared = prepared;
         }
     }
     if (given) {
@@ -508,14 +513,39 @@ static void judge_copies(struct oracles *oracles, uint32_t node, sim_time now)
     }
 }
 
+/* A copy that waits for its source's word where nothing keeps it from asking. */
+static void judge_prepared(struct oracles *oracles, uint32_t node, sim_time now)
+{
+    if (!liveness_all_is_well(oracles->liveness) ||
+        now - oracles->nodes[node].migrated_at < SETTLED_AT_LAST_NS) {
+        return;
+    }
+    for (uint32_t vm = 0; vm < oracles->scenario->vm_count; vm++) {
+        for (uint32_t i = 0; i < oracles->vms[vm].count; i++) {
+            const struct instance *instance = &oracles->vms[vm].items[i];
+            if (instance->node == node && instance->prepared) {
+                judge_that(oracles, ORACLE_LEAKS, now, instance->ran,
+                           "%s keeps a prepared copy of %s and does not ask what became of it",
+                           node_name(oracles, node), vm_name(oracles, vm));
+            }
+        }
+    }
+}
+
 static void take_node_totals(struct oracles *oracles, const struct record *record)
 {
     uint32_t node = index_of(oracles, record->origin, SCENARIO_NODE);
     const int64_t *v = record->values;
-    if (node == SIM_NONE || v[4] != 0) {
+    if (node == SIM_NONE) {
         return;
     }
     const struct node_past *past = &oracles->nodes[node];
+    if (v[4] != 0) {
+        if (past->migrated_at != SIM_NEVER) {
+            judge_prepared(oracles, node, record->time);
+        }
+        return;
+    }
     sim_time patience = past->disturbed ? SETTLED_BADLY_NS : SETTLED_WELL_NS;
     judge_copies(oracles, node, record->time);
     if (past->migrated_at != SIM_NEVER && record->time - past->migrated_at < patience) {

@@ -1,6 +1,7 @@
 #include "vm/guest.h"
 
 #include "sim/assert.h"
+#include "sim/planted.h"
 #include "vm/guest_replay.h"
 #include "vm/guest_service.h"
 #include "vm/guest_touch.h"
@@ -344,6 +345,9 @@ static bool load(struct guest *guest, struct state_reader *outer)
     guest->counter = state_get_u64(reader);
     guest->stores = state_get_u64(reader);
     guest->loads = state_get_u64(reader);
+    if (SIM_PLANTED(stores_not_loaded)) {
+        guest->stores = 0;
+    }
     return guest->counter >= guest->spec->page_count && guest->counter < STORES_MAX &&
            load_sources(guest, reader) && tcp_layer_load(guest->tcp, reader) &&
            guest_services_load(&guest->services, reader) && state_reader_done(reader);

@@ -1,6 +1,7 @@
 #include "vm/vm_instance.h"
 
 #include "sim/assert.h"
+#include "sim/planted.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -372,6 +373,9 @@ enum vm_error vm_instance_pause(struct vm_instance *instance)
     instance->state = VM_PAUSED_STATE;
     instance->stores_at_pause = vm_memory_stores(instance->memory);
     say(instance, VM_PAUSED, values);
+    if (SIM_PLANTED(store_after_pause)) { /* one that was on its way to memory */
+        (void)vm_memory_store(instance->memory, 0, page_pattern(PAGE_RANDOM, 1));
+    }
     return VM_OK;
 }
 
