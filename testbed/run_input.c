@@ -48,7 +48,8 @@ static bool open_recording(struct run_input *input, const struct scenario_option
     /* Files too large to be kept lie where the recorded run found them. */
     const char *path = recording_scenario_path(input->recording);
     const char *slash = strrchr(path, '/');
-    char *directory = slash != NULL ? strndup(path, (size_t)(slash - path) + 1) : NULL;
+    char *directory =
+        slash != NULL ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : NULL;
     own.directory = own.directory != NULL ? own.directory : directory;
     input->scenario = scenario_load_text(path, text, strlen(text), &own, diagnostics);
     free(directory);

@@ -2,6 +2,7 @@
 
 #include "cluster/migration_records.h"
 #include "sim/assert.h"
+#include "sim/planted.h"
 #include "testbed/fault_driver.h"
 #include "vm/traffic.h"
 
@@ -377,6 +378,7 @@ static void on_item(void *context)
         return;
     }
     item->fired = true;
+    SIM_ASSERT(!SIM_PLANTED(assertion)); /* a test looks at what a failed one prints */
     const int64_t values[] = {item->number + 1};
     world_say(world, RUN_ACTION_STARTS, world->action_origins[item->number], 0, values,
               action_word(scenario_item(item)->kind));
