@@ -241,7 +241,9 @@ static const struct schema_choice paging_choices[] = {
     {"auto", SCENARIO_PAGING_AUTO, "what the processor has"},
     {"ept", SCENARIO_EPT, "Intel's second-level tables"},
     {"npt", SCENARIO_NPT, "AMD's second-level tables"},
-    {"shadow", SCENARIO_SHADOW, "shadow page tables, kept by the hypervisor"},
+    {"shadow", SCENARIO_SHADOW,
+     "shadow page tables, kept by the hypervisor; they cost what EPT does, for they have no model "
+     "of their own yet"},
     {0}};
 static const struct schema_choice dirty_log_choices[] = {
     {"auto", SCENARIO_DIRTY_LOG_AUTO,
@@ -313,7 +315,7 @@ static const struct schema_key node_keys[] = {
      .min = 1,
      .max = 256,
      .default_text = "8",
-     .meaning = "Cores that its tasks and its VMs' processors share."},
+     .meaning = "Cores that the tasks of its software share. Model guests take no processor time."},
     {.name = "paging",
      AT(scenario_node, paging),
      .type = SCHEMA_CHOICE,
@@ -547,7 +549,7 @@ static const struct schema_key service_keys[] = {
      .unit = QUANTITY_TIME,
      .max = HOURS,
      .default_text = "0s",
-     .meaning = "Processor time that each request takes."},
+     .meaning = "How long each request is worked on; requests do not wait for one another."},
 };
 
 static const struct schema_map service_map = {
@@ -691,7 +693,8 @@ static const struct schema_key vm_keys[] = {
      .min = 1,
      .max = 64,
      .default_text = "1",
-     .meaning = "Virtual processors."},
+     .meaning = "Virtual processors. Model guests execute no instructions, so the number is "
+                "configuration only."},
     {.name = "nics",
      AT(scenario_vm, nics),
      .type = SCHEMA_INDEX_LIST,
