@@ -31,16 +31,22 @@ struct link {
     struct link_statistics statistics;
 
     /* Faults and watching. */
-    uint64_t down_cause;
+    uint64_t down_cause, queue_cause;
     struct chance chance;
     uint64_t arrivals; /* opportunities of the faults, whether or not one is there */
     struct link_fault_loss loss;
-    uint64_t nth_skip, nth_count, nth_cause;
+    struct link_debt *debts; /* in the order of their causes' calls */
+    uint32_t debt_count, debt_capacity;
     bool (*matches)(void *context, const struct frame *frame);
     void *matches_context;
     uint64_t matches_cause;
     link_tap *tap;
     void *tap_context;
+};
+
+/* Of the arrivals to come, `count` after the next `skip` are lost. */
+struct link_debt {
+    uint64_t skip, count, cause;
 };
 
 static void link_arrival(void *context);
@@ -83,6 +89,7 @@ void link_free(struct link *link)
         net_free_frame(link->net, frame);
     }
     sim_event_free(link->net->sim, link->event);
+    free(link->debts);
     free(link);
 }
 
@@ -162,7 +169,7 @@ void link_send(struct link *link, struct frame *frame)
     if (start > now) {
         uint64_t queued_bytes = link->queued_bytes + frame->wire_bytes;
         if (SIM_UNLIKELY(link->queue_bytes_max != 0 && queued_bytes > link->queue_bytes_max)) {
-            link_lose(link, 0, "queue", frame);
+            link_lose(link, link->queue_cause, "queue", frame);
             return;
         }
         link->queued_bytes = queued_bytes;
@@ -215,12 +222,15 @@ static bool link_loses(struct link *link, const struct frame *frame, uint64_t *c
         *cause = link->loss.cause;
         lost = true;
     }
-    if (link->nth_skip > 0) {
-        link->nth_skip--;
-    } else if (link->nth_count > 0) {
-        link->nth_count--;
-        *cause = link->nth_cause;
-        lost = true;
+    for (uint32_t i = 0; i < link->debt_count; i++) {
+        struct link_debt *debt = &link->debts[i];
+        if (debt->skip > 0) {
+            debt->skip--;
+        } else if (debt->count > 0) {
+            debt->count--;
+            *cause = debt->cause;
+            lost = true;
+        }
     }
     if (link->matches != NULL && link->matches(link->matches_context, frame)) {
         *cause = link->matches_cause;
@@ -419,7 +429,7 @@ static void link_retime(struct link *link, bool new_rate)
     link->busy_until = link->last->end;
 }
 
-void link_set_rate(struct link *link, uint64_t rate_bps)
+void link_set_rate(struct link *link, uint64_t rate_bps, uint64_t cause)
 {
     SIM_ASSERT(rate_bps > 0);
     if (rate_bps == link->rate_bps) {
@@ -428,10 +438,10 @@ void link_set_rate(struct link *link, uint64_t rate_bps)
     link->rate_bps = rate_bps;
     link_divide(link, 0);
     link_retime(link, true);
-    link_record_state(link, 0);
+    link_record_state(link, cause);
 }
 
-void link_set_delay(struct link *link, sim_time delay_ns)
+void link_set_delay(struct link *link, sim_time delay_ns, uint64_t cause)
 {
     SIM_ASSERT(delay_ns >= 0);
     if (delay_ns == link->delay_ns) {
@@ -439,17 +449,18 @@ void link_set_delay(struct link *link, sim_time delay_ns)
     }
     link->delay_ns = delay_ns;
     link_retime(link, false);
-    link_record_state(link, 0);
+    link_record_state(link, cause);
 }
 
-void link_set_queue(struct link *link, uint64_t queue_bytes_max)
+void link_set_queue(struct link *link, uint64_t queue_bytes_max, uint64_t cause)
 {
     link->queue_bytes_max = queue_bytes_max;
+    link->queue_cause = cause;
 }
 
 static void link_note_faults(struct link *link)
 {
-    link->faulty = link->loss.per_billion > 0 || link->nth_count > 0 || link->matches != NULL ||
+    link->faulty = link->loss.per_billion > 0 || link->debt_count > 0 || link->matches != NULL ||
                    link->tap != NULL;
 }
 
@@ -462,9 +473,22 @@ void link_set_loss(struct link *link, struct link_fault_loss loss)
 
 void link_lose_nth(struct link *link, uint64_t skip, uint64_t count, uint64_t cause)
 {
-    link->nth_skip = skip;
-    link->nth_count = count;
-    link->nth_cause = cause;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < link->debt_count; i++) { /* those that are paid go too */
+        if (link->debts[i].cause != cause && link->debts[i].count > 0) {
+            link->debts[kept++] = link->debts[i];
+        }
+    }
+    link->debt_count = kept;
+    if (count > 0 && kept == link->debt_capacity) {
+        link->debt_capacity = kept * 2 + 2;
+        link->debts = realloc(link->debts, link->debt_capacity * sizeof *link->debts);
+        SIM_ASSERT(link->debts != NULL);
+    }
+    if (count > 0) {
+        link->debts[link->debt_count++] = (struct link_debt){skip, count, cause};
+    }
+    SIM_ASSERT(link->debt_count <= link->debt_capacity);
     link_note_faults(link);
 }
 

@@ -68,11 +68,14 @@ struct frame_sink link_entrance(struct link *link);
 /* ---- what may change while it runs ---- */
 void link_set_down(struct link *link, bool down, uint64_t cause);
 bool link_is_down(const struct link *link);
-void link_set_rate(struct link *link, uint64_t rate_bps);
-void link_set_delay(struct link *link, sim_time delay_ns); /* frames that have not started */
-void link_set_queue(struct link *link, uint64_t queue_bytes_max);
+/* Rate and delay: of frames that have not started. */
+void link_set_rate(struct link *link, uint64_t rate_bps, uint64_t cause);
+void link_set_delay(struct link *link, sim_time delay_ns, uint64_t cause);
+/* `cause` is named by each frame that finds the queue full. */
+void link_set_queue(struct link *link, uint64_t queue_bytes_max, uint64_t cause);
 void link_set_loss(struct link *link, struct link_fault_loss loss);
-/* Loses the next `count` arrivals after skipping `skip`: faults at the n-th occurrence. */
+/* Loses the next `count` arrivals after skipping `skip`: faults at the n-th occurrence. Several causes count side by side; a
+ * second call with the same cause replaces the first, with a count of 0 takes it back. */
 void link_lose_nth(struct link *link, uint64_t skip, uint64_t count, uint64_t cause);
 /* Loses arrivals for which `matches` says so; NULL ends it. For message drops and later BPF. */
 void link_lose_matching(struct link *link,

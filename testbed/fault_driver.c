@@ -106,11 +106,12 @@ static void apply_link(struct fault_driver *driver, struct link *link,
     link_set_loss(link,
                   (struct link_fault_loss){loss == QUANTITY_ABSENT ? 0 : (uint64_t)loss, cause});
     int64_t delay = effective(driver, link, FAULT_DELAY, &cause);
-    link_set_delay(link, network->delay_ns + (delay == QUANTITY_ABSENT ? 0 : delay));
+    link_set_delay(link, network->delay_ns + (delay == QUANTITY_ABSENT ? 0 : delay), cause);
     int64_t rate = effective(driver, link, FAULT_RATE, &cause);
-    link_set_rate(link, (uint64_t)(rate == QUANTITY_ABSENT ? network->rate_bps : rate));
+    link_set_rate(link, (uint64_t)(rate == QUANTITY_ABSENT ? network->rate_bps : rate), cause);
     int64_t queue = effective(driver, link, FAULT_QUEUE, &cause);
-    link_set_queue(link, (uint64_t)(queue == QUANTITY_ABSENT ? network->queue_bytes : queue));
+    link_set_queue(link, (uint64_t)(queue == QUANTITY_ABSENT ? network->queue_bytes : queue),
+                   cause);
 }
 
 static void apply_to_link(struct fault_driver *driver, const struct scenario_fault *fault)
@@ -124,14 +125,14 @@ static void apply_to_link(struct fault_driver *driver, const struct scenario_fau
     }
 }
 
-/* A fault on the n-th opportunity only is a debt of the link, not a state. */
-static void lose_nth(struct fault_driver *driver, const struct scenario_fault *fault,
-                     uint64_t cause)
+/* A fault on the n-th opportunity only is a debt of the link, not a state; one that stops before takes it back. */
+static void owe_nth(struct fault_driver *driver, const struct scenario_fault *fault, bool begins,
+                    uint64_t cause)
 {
     for (uint32_t d = 0; d < DIRECTIONS; d++) {
         if (covers(fault, d)) {
-            link_lose_nth(direction_of(driver, fault->link.index, d), (uint64_t)fault->nth - 1, 1,
-                          cause);
+            link_lose_nth(direction_of(driver, fault->link.index, d), (uint64_t)fault->nth - 1,
+                          begins ? 1 : 0, cause);
         }
     }
 }
@@ -166,9 +167,12 @@ static void set_frozen(struct world *world, struct scenario_part part, bool froz
         return;
     }
     struct machine *machine = world_clock(world, part);
-    if (machine == NULL || !machine_is_on(machine)) {
+    if (machine == NULL || !machine_is_on(machine) || machine_is_frozen(machine) == frozen) {
         return;
     }
+    const int64_t values[] = {(int64_t)machine_incarnation(machine)};
+    world_say(world, RUN_MACHINE, world->vm_specs[part.index].origin, 0, values,
+              frozen ? "frozen" : "thawed");
     if (frozen) {
         machine_freeze(machine);
     } else {
@@ -176,22 +180,37 @@ static void set_frozen(struct world *world, struct scenario_part part, bool froz
     }
 }
 
-/* What lasts of the fault begins (`begins`), or ends. */
+/* Whether a fault that acts now holds that machine without power, or frozen. */
+static bool holds_machine(const struct fault_driver *driver, struct scenario_part part, bool off)
+{
+    for (const struct active *a = driver->first; a != NULL; a = a->next) {
+        const struct scenario_fault *fault = fault_of(driver, a->item);
+        bool stands = off ? has(fault, FAULT_CRASH) ||
+                                (has(fault, FAULT_REBOOT) && fault->for_ns != QUANTITY_ABSENT)
+                          : has(fault, FAULT_FREEZE);
+        if (stands && fault->target == SCENARIO_FAULT_MACHINE && fault->machine.kind == part.kind &&
+            fault->machine.index == part.index) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What lasts of the fault begins (`begins`), or ends, where no other fault of its kind goes on. */
 static void strike_machine(struct fault_driver *driver, const struct scenario_fault *fault,
                            bool begins)
 {
     struct world *world = driver->world;
-    if (has(fault, FAULT_CRASH)) {
-        set_power(world, fault->machine, !begins);
+    bool off = has(fault, FAULT_CRASH) || has(fault, FAULT_REBOOT);
+    bool at_once = has(fault, FAULT_REBOOT) && fault->for_ns == QUANTITY_ABSENT;
+    if (off && begins) {
+        set_power(world, fault->machine, false);
     }
-    if (has(fault, FAULT_FREEZE)) {
+    if (off && begins == at_once && !holds_machine(driver, fault->machine, true)) {
+        set_power(world, fault->machine, true);
+    }
+    if (has(fault, FAULT_FREEZE) && (begins || !holds_machine(driver, fault->machine, false))) {
         set_frozen(world, fault->machine, begins);
-    }
-    if (has(fault, FAULT_REBOOT)) {
-        set_power(world, fault->machine, !begins);
-        if (begins && fault->for_ns == QUANTITY_ABSENT) {
-            set_power(world, fault->machine, true);
-        }
     }
 }
 
@@ -248,7 +267,7 @@ void fault_driver_start(struct fault_driver *driver, uint32_t item)
     if (fault->target == SCENARIO_FAULT_MACHINE) {
         strike_machine(driver, fault, true);
     } else if (fault->nth != QUANTITY_ABSENT) {
-        lose_nth(driver, fault, active->cause);
+        owe_nth(driver, fault, true, active->cause);
     } else {
         apply_to_link(driver, fault);
     }
@@ -270,12 +289,15 @@ void fault_driver_stop(struct fault_driver *driver, uint32_t item)
     if (driver->last == active) {
         driver->last = before;
     }
+    uint64_t cause = active->cause;
     free(active);
     const struct scenario_fault *fault = fault_of(driver, item);
     (void)say(driver, item, false);
     if (fault->target == SCENARIO_FAULT_MACHINE) {
         strike_machine(driver, fault, false);
-    } else if (fault->nth == QUANTITY_ABSENT) {
+    } else if (fault->nth != QUANTITY_ABSENT) {
+        owe_nth(driver, fault, false, cause);
+    } else {
         apply_to_link(driver, fault);
     }
 }

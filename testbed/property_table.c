@@ -84,7 +84,7 @@ const struct property_row property_table[] = {
     {BULK, "timeouts", QUANTITY(QUANTITY_COUNT), .meaning = "Retransmission time-outs."},
     /* fault */
     {FAULT, "hits", QUANTITY(QUANTITY_COUNT),
-     .meaning = "Frames it lost or changed; for a machine, how often it struck."},
+     .meaning = "Frames it lost; for a machine, how often it struck."},
     /* parts */
     {VM, "state", WORDS(vm_states),
      .meaning = "What it does now; `lost` with the host that ran it."},

@@ -1050,8 +1050,8 @@ static const struct schema_map fault_map = {
     .more_key = fault_table_key,
     .more_count = FAULT_KINDS,
     GROUPS(fault_groups),
-    .meaning = "Something breaks. A link may be disturbed in several ways at once; faults that "
-               "overlap add up.",
+    .meaning = "Something breaks. A link may be disturbed in several ways at once; of faults "
+               "of one kind that overlap the one that began last acts.",
 };
 
 static const struct schema_choice power_choices[] = {
@@ -1112,7 +1112,8 @@ static const struct schema_key stop_keys[] = {
      AT(scenario_stop, what),
      .type = SCHEMA_INDEX,
      .parts = PART(SCENARIO_ACTION),
-     .actions = ACTION(SCENARIO_PING) | ACTION(SCENARIO_REQUEST) | ACTION(SCENARIO_BULK),
+     .actions = ACTION(SCENARIO_PING) | ACTION(SCENARIO_REQUEST) | ACTION(SCENARIO_BULK) |
+                ACTION(SCENARIO_FAULT),
      .required = true,
      .meaning = "Which one, by the name of its item."},
 };
@@ -1121,7 +1122,9 @@ static const struct schema_map stop_map = {
     .bytes = sizeof(struct scenario_stop),
     KEYS(stop_keys),
     .shorthand = "what",
-    .meaning = "A ping, a request or a bulk transfer ends.",
+    .meaning =
+        "A ping, a request or a bulk transfer ends, or a fault: a link comes up again, a machine "
+        "comes back.",
 };
 
 static const struct schema_group item_groups[] = {
@@ -1184,7 +1187,8 @@ static const struct schema_key item_keys[] = {
     ITEM_ACTION("power", power, SCENARIO_POWER, power_map, "Switch, crash or stop a machine."),
     ITEM_ACTION("force-resume", force_resume, SCENARIO_FORCE_RESUME, force_resume_map,
                 "Run a VM whose hand-over hangs."),
-    ITEM_ACTION("stop", stop, SCENARIO_STOP, stop_map, "End a ping, a request or a bulk transfer."),
+    ITEM_ACTION("stop", stop, SCENARIO_STOP, stop_map,
+                "End a ping, a request, a bulk transfer or a fault."),
     {.name = "as",
      AT(scenario_item, name),
      .type = SCHEMA_NAME,

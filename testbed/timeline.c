@@ -295,7 +295,7 @@ static void force_resume(struct item *item)
     say_end(item, err == RT_OK ? "asked" : "there is no prepared VM of that name on the node");
 }
 
-static void stop_traffic(struct item *item)
+static void stop_item(struct item *item)
 {
     if (item->ping != NULL) {
         ping_stop(item->ping);
@@ -305,6 +305,10 @@ static void stop_traffic(struct item *item)
     }
     if (item->bulk != NULL) {
         bulk_stop(item->bulk);
+    }
+    if (item->fired && scenario_item(item)->kind == SCENARIO_FAULT) {
+        sim_event_cancel(item->timeline->world->sim, item->event);
+        fault_driver_stop(item->timeline->faults, item->number);
     }
     if (item->fired) {
         say_end(item, "stopped");
@@ -346,7 +350,7 @@ static void act(struct item *item)
         force_resume(item);
         break;
     case SCENARIO_STOP:
-        stop_traffic(&timeline->items[s->action.stop.what]);
+        stop_item(&timeline->items[s->action.stop.what]);
         say_end(item, "done");
         break;
     default:

@@ -188,8 +188,7 @@ static void check_fault(const struct scenario_fault *fault, struct diagnostics *
             }
             machine_kind = word;
         }
-        bool single = kind == FAULT_LOSS || kind == FAULT_DELAY;
-        if (fault->nth != QUANTITY_ABSENT && !single) {
+        if (fault->nth != QUANTITY_ABSENT && kind != FAULT_LOSS) {
             diagnostics_error(diagnostics, loader_place(fault->source, "nth"),
                               "'nth' picks one frame, and '%s' is no fault of a single frame",
                               word);

@@ -193,7 +193,7 @@ Test(traffic, special_pings)
         const char *name = special_pings[row].name;
         uint32_t ended = 0, to = special_pings[row].to;
         struct fixture *fixture = fixture_new(NULL, 16 << 20);
-        link_set_delay(fixture->clients[0].up, 5 * SIM_US + special_pings[row].delay_ns);
+        link_set_delay(fixture->clients[0].up, 5 * SIM_US + special_pings[row].delay_ns, 0);
         struct traffic_common common =
             fixture_common(fixture, 1, fixture_client_end(fixture, 0),
                            to != 0 ? (struct ip4){to} : fixture_client_address(1));

@@ -79,15 +79,15 @@ static void change_something(struct run *run)
     uint64_t value = draw(run, 1000);
     switch (draw(run, 8)) {
     case 0:
-        link_set_rate(run->link, PICK(rates, value));
+        link_set_rate(run->link, PICK(rates, value), 0);
         slow_link_set_rate(run->slow, PICK(rates, value));
         break;
     case 1:
-        link_set_delay(run->link, PICK(delays, value));
+        link_set_delay(run->link, PICK(delays, value), 0);
         slow_link_set_delay(run->slow, PICK(delays, value));
         break;
     case 2:
-        link_set_queue(run->link, PICK(queues, value));
+        link_set_queue(run->link, PICK(queues, value), 0);
         run->slow->queue_bytes_max = PICK(queues, value);
         break;
     case 3:
