@@ -413,7 +413,7 @@ static enum rt_error take_all(struct rt_stream *stream, uint64_t length, struct 
 
 static uint64_t receive_capacity(const struct rt_stream *stream)
 {
-    return stream->connection != NULL ? UINT64_C(1) << 32 : UINT64_MAX;
+    return stream->connection != NULL ? tcp_receive_buffer(stream->connection) : UINT64_MAX;
 }
 
 static enum rt_error streams_read_exact(struct rt *rt, struct rt_stream *stream, uint64_t length,

@@ -192,6 +192,11 @@ void tcp_release(struct tcp_connection *c)
 
 /* ---- receiving --------------------------------------------------------------------------------------------------------- */
 
+uint64_t tcp_receive_buffer(const struct tcp_connection *connection)
+{
+    return connection->receive_buffer;
+}
+
 uint64_t tcp_readable(const struct tcp_connection *c)
 {
     return c->receive.bytes;

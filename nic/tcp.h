@@ -149,6 +149,9 @@ bool tcp_peer_finished(
 /* Takes up to `length_max` > 0 bytes that are in one page; the caller owns the reference. tcp_readable > 0. Opens the window. */
 struct slice tcp_take(struct tcp_connection *connection, uint64_t length_max);
 
+/* The most bytes that can ever be readable at once. */
+uint64_t tcp_receive_buffer(const struct tcp_connection *connection);
+
 struct tcp_statistics {
     uint64_t sent_bytes, acknowledged_bytes, received_bytes;
     uint64_t segments_sent, segments_received;
