@@ -1,6 +1,8 @@
 /* Ping, requests and bulk transfers (vm/traffic.h), and the servers of guests (guest_service.h). */
 #include "fixture.h"
 
+#include "vm/guest_service.h"
+
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -503,6 +505,46 @@ Test(traffic, nothing_is_lost_in_a_move)
         bulk_free(out);
         bulk_free(in);
         ping_free(ping);
+        fixture_free(fixture);
+    }
+}
+
+/* A client in a VM, which moves in the middle of whatever it does, and its server, which does not. */
+Test(traffic, a_client_moves_with_its_vm)
+{
+    uint64_t state = 22;
+    for (uint32_t round = 0; round < 20; round++) {
+        struct guest_services standing;
+        struct fixture *fixture = fixture_new(&server, 16 << 20);
+        struct vm_instance *instance = fixture_boot(fixture, 0);
+        struct fixture_client *client = &fixture->clients[1];
+        guest_services_init(&standing, &server, client->machine, client->stack, client->tcp);
+        guest_services_listen(&standing);
+        guest_services_start(&standing);
+        struct request *request = request_start(&(struct request_options){
+            .common =
+                fixture_common(fixture, 0, fixture_vm_end(fixture), fixture_client_address(1)),
+            .port = (uint16_t)(80 + round % 2),
+            .request_bytes = round % 3 == 0 ? 10000000 : 1000,
+            .response_bytes = 100000,
+            .every_ns = 10 * SIM_MS,
+            .timeout_ns = 10 * SIM_S,
+        });
+        for (uint32_t move = 0; move < 4; move++) {
+            /* The first while it resolves the address or connects. */
+            sim_time within = move == 0 ? 80 * SIM_US : 15 * SIM_MS;
+            fixture_run(fixture,
+                        sim_now(fixture->sim) + (sim_time)fixture_below(&state, (uint64_t)within));
+            instance = fixture_move(fixture, instance, 1 - move % 2, 3 * SIM_MS);
+        }
+        fixture_run(fixture, 6 * SIM_S);
+        cr_assert_eq(fixture_count(fixture, TRAFFIC_REQUEST_LOST), 0, "round %u", round);
+        cr_assert(fixture_count(fixture, TRAFFIC_REQUEST_DONE) > 20, "round %u: %u done", round,
+                  fixture_count(fixture, TRAFFIC_REQUEST_DONE));
+        cr_assert_eq(fixture_count(fixture, TRAFFIC_REQUEST_DONE), standing.served);
+        guest_services_check(&standing);
+        guest_services_close(&standing);
+        request_free(request);
         fixture_free(fixture);
     }
 }
