@@ -119,7 +119,7 @@ void puppet_configure(struct puppet *puppet, struct rt_stream *stream, uint64_t 
         .source = {.name = "node1",
                    .address_count = 1,
                    .addresses = {address_of(puppet, 0, PUPPET_PORT)}},
-        .announce_count = 1,
+        .announcement = {.count = 1},
         .config = config,
         .config_length = length,
     };
@@ -269,7 +269,7 @@ static void order(struct world *world)
                    .address_count = 1,
                    .addresses = {{world->nodes[1].addresses[0].v, PUPPET_PORT}}},
         .policy = {.rounds_max = 2},
-        .announce_count = 1,
+        .announcement = {.count = 1},
     };
     enum rt_error err = migration_service_order(world->nodes[0].migration, &order);
     SIM_ASSERT(err == RT_OK);
