@@ -217,7 +217,10 @@ static struct migration_configure a_configure(void)
         .source = {.name = "node1",
                    .address_count = 2,
                    .addresses = {{0x0a000001, 6600}, {0x0a000101, 6601}}},
-        .announcement = {3, 100000000, 50000000, 550000000},
+        .announcement = {.count = 3,
+                         .spacing_ns = 100000000,
+                         .step_ns = 50000000,
+                         .spacing_ns_max = 1000000000},
         .config = "the configuration",
         .config_length = 17,
     };
@@ -234,7 +237,8 @@ Test(wire, configure_comes_back_and_nothing_else_does)
     cr_expect(strcmp(out.source.name, "node1") == 0 && out.source.address_count == 2);
     cr_expect(out.source.addresses[1].ip4 == 0x0a000101 && out.source.addresses[1].port == 6601);
     cr_expect(out.announcement.count == 3 && out.announcement.spacing_ns == 100000000);
-    cr_expect(out.announcement.step_ns == 50000000 && out.announcement.spacing_ns_max == 550000000);
+    cr_expect(out.announcement.step_ns == 50000000 &&
+              out.announcement.spacing_ns_max == 1000000000);
     cr_expect(out.config_length == 17 && memcmp(out.config, "the configuration", 17) == 0);
     for (uint32_t cut = 0; cut < length; cut++) {
         cr_expect(migration_decode_configure(bytes, cut, &out) == RT_INVALID, "cut at %u", cut);
@@ -253,6 +257,8 @@ Test(wire, configure_comes_back_and_nothing_else_does)
         {"addresses by the million", 136, 1},
         {"a thousand announcements", 152 + 2, 4},
         {"announcements a year apart", 156, 1},
+        {"gaps that grow by years", 164, 1},
+        {"gaps of years", 172, 1},
         {"a longer configuration", 183, 18},
     };
     for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
