@@ -18,7 +18,9 @@ struct vm_instance {
     enum vm_instance_state state;
     bool started;        /* its guest has begun */
     bool pages_recorded; /* its page states are asked for */
-    uint32_t round;      /* of the dirty log: 1 from its start to the first harvest; 0: off */
+    uint32_t
+        round; /* counts harvests (and the log's start) that pages were taken after; 0: log off */
+    bool harvested; /* no page was taken since */
     struct vm_memory *memory;
     struct machine *machine;
     struct ip_stack *stack;
@@ -132,8 +134,10 @@ static void on_dirtied(void *context, uint64_t index)
     }
 }
 
-void vm_instance_note_sent(const struct vm_instance *instance, uint64_t index, bool zero)
+void vm_instance_note_sent(struct vm_instance *instance, uint64_t index, bool zero)
 {
+    instance->round += instance->harvested;
+    instance->harvested = false;
     if (wants_page(instance, VM_PAGE_SENT)) {
         const int64_t values[] = {instance->number, (int64_t)index, instance->round, zero};
         say(instance, VM_PAGE_SENT, values);
@@ -487,7 +491,8 @@ sim_time vm_instance_log(struct vm_instance *instance, bool on)
     }
     const int64_t values[] = {instance->number, on};
     vm_memory_watch(instance->memory, on);
-    instance->round = on ? 1 : 0;
+    instance->round = 0;
+    instance->harvested = on;
     sim_time cost = on ? dirty_log_start(log) : dirty_log_stop(log);
     say(instance, VM_LOG, values);
     return cost;
@@ -500,7 +505,7 @@ uint64_t vm_instance_harvest(struct vm_instance *instance, uint64_t *bitmap, sim
     uint64_t missed = vm_memory_witness(instance->memory, bitmap, &first);
     const int64_t values[] = {instance->number, (int64_t)pages, (int64_t)missed, (int64_t)first};
     say(instance, VM_HARVESTED, values);
-    instance->round++;
+    instance->harvested = true;
     return pages;
 }
 

@@ -118,7 +118,7 @@ uint64_t vm_instance_harvest(struct vm_instance *instance, uint64_t *bitmap, sim
 void vm_instance_announce(struct vm_instance *instance, const struct ip_announcement *announcement);
 
 /* For page states: node software took this page, or put it. Call where vm_world.pages_recorded says so. */
-void vm_instance_note_sent(const struct vm_instance *instance, uint64_t index, bool zero);
+void vm_instance_note_sent(struct vm_instance *instance, uint64_t index, bool zero);
 void vm_instance_note_arrived(const struct vm_instance *instance, uint64_t index, bool zero);
 
 const struct vm_spec *vm_instance_spec(const struct vm_instance *instance);

@@ -25,8 +25,9 @@ enum vm_record {
     TRAFFIC_BULK_DONE,     /* {bytes, took, damaged}: all bytes have landed */
     TRAFFIC_ENDED,         /* text: why: stopped, refused, reset, ... */
     VM_PAGE_DIRTIED, /* detail: first store since the dirty log was read, log on {instance, page} */
-    VM_PAGE_SENT, /* detail: node software took a snapshot; round 0: log off {instance, page, round, zero} */
-    VM_PAGE_ARRIVED, /* detail: node software put it into an instance that does not run {instance, page, zero} */
+    VM_PAGE_SENT, /* detail: node software took a snapshot; rounds are parted by harvests, 0: log off {instance, page, round, zero} */
+    VM_PAGE_ARRIVED, /* detail: node software put it into an instance that does not run; it need not where the page is zero already {instance,
+                      * page, zero} */
     VM_RECORD_KINDS
 };
 extern const struct record_kind vm_record_kinds[VM_RECORD_KINDS];
