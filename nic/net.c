@@ -26,14 +26,14 @@ const struct record_kind net_record_kinds[NET_RECORD_KINDS] =
             {
                 .name = "net.arp_announce",
                 .meaning = "A gratuitous ARP told the network where an address is now.",
-                .fields = {FIELD("address", RECORD_NUMBER), FIELD("mac", RECORD_NUMBER),
+                .fields = {FIELD("address", RECORD_IP4), FIELD("mac", RECORD_MAC),
                            FIELD("number", RECORD_COUNT)},
             },
         [NET_SWITCH_LEARNED] =
             {
                 .name = "net.switch_learned",
                 .meaning = "A switch saw a MAC at another port than before.",
-                .fields = {FIELD("mac", RECORD_NUMBER), FIELD("old_port", RECORD_NUMBER),
+                .fields = {FIELD("mac", RECORD_MAC), FIELD("old_port", RECORD_NUMBER),
                            FIELD("new_port", RECORD_NUMBER)},
             },
         [NET_TCP_OPENED] =
@@ -41,7 +41,7 @@ const struct record_kind net_record_kinds[NET_RECORD_KINDS] =
                 .name = "net.tcp_opened",
                 .meaning = "One end of a TCP connection is established.",
                 .fields = {FIELD("flow", RECORD_NUMBER), FIELD("local_address", RECORD_NUMBER),
-                           FIELD("local_port", RECORD_NUMBER), FIELD("peer_address", RECORD_NUMBER),
+                           FIELD("local_port", RECORD_NUMBER), FIELD("peer_address", RECORD_IP4),
                            FIELD("peer_port", RECORD_NUMBER)},
             },
         [NET_TCP_CLOSED] =
@@ -79,14 +79,14 @@ const struct record_kind net_record_kinds[NET_RECORD_KINDS] =
             {
                 .name = "net.icmp_sent",
                 .meaning = "An ICMP echo request was sent.",
-                .fields = {FIELD("destination", RECORD_NUMBER), FIELD("identifier", RECORD_NUMBER),
+                .fields = {FIELD("destination", RECORD_IP4), FIELD("identifier", RECORD_NUMBER),
                            FIELD("sequence", RECORD_NUMBER)},
             },
         [NET_ICMP_REPLY] =
             {
                 .name = "net.icmp_reply",
                 .meaning = "An ICMP echo reply came back.",
-                .fields = {FIELD("source", RECORD_NUMBER), FIELD("identifier", RECORD_NUMBER),
+                .fields = {FIELD("source", RECORD_IP4), FIELD("identifier", RECORD_NUMBER),
                            FIELD("sequence", RECORD_NUMBER), FIELD("rtt_ns", RECORD_NS)},
             },
         [NET_STREAM_CHECKED] =

@@ -20,8 +20,10 @@ enum record_unit {
     RECORD_INSTANT, /* an instant of global time */
     RECORD_BPS,
     RECORD_FLAG,   /* 0 or 1 */
-    RECORD_NUMBER, /* an identifier: port, request, address */
+    RECORD_NUMBER, /* an identifier: port, request */
     RECORD_ORIGIN, /* a part of the scenario, by origin; SIM_NONE for none */
+    RECORD_IP4,    /* an address, first octet highest */
+    RECORD_MAC,    /* an address of 48 bits, first octet highest */
     RECORD_UNITS, /* how many there are; numbers are part of the recording format and never change */
 };
 

@@ -148,6 +148,12 @@ static void print_seconds(sim_time ns, char out[DIFF_VALUE_BYTES])
              size / SIM_S, size % SIM_S);
 }
 
+/* Octet `index` of an address, the last one being 0. */
+static unsigned octet(int64_t address, unsigned index)
+{
+    return (unsigned)((uint64_t)address >> (8 * index) & 255);
+}
+
 static void add_value(struct diff_entry *entry, const struct diff_stream *stream,
                       const struct record_field *field, int64_t value)
 {
@@ -159,7 +165,17 @@ static void add_value(struct diff_entry *entry, const struct diff_stream *stream
     char *out = add_field(entry, field->name)->value;
     switch (field->unit) {
     case RECORD_PAGES:
-        snprintf(out, DIFF_VALUE_BYTES, "%" PRId64 " pages", value);
+        snprintf(out, DIFF_VALUE_BYTES, "%" PRId64 "%s", value,
+                 strstr(field->name, "pages") != NULL ? "" : " pages");
+        return;
+    case RECORD_IP4:
+        snprintf(out, DIFF_VALUE_BYTES, "%u.%u.%u.%u", octet(value, 3), octet(value, 2),
+                 octet(value, 1), octet(value, 0));
+        return;
+    case RECORD_MAC:
+        snprintf(out, DIFF_VALUE_BYTES, "%02x:%02x:%02x:%02x:%02x:%02x", octet(value, 5),
+                 octet(value, 4), octet(value, 3), octet(value, 2), octet(value, 1),
+                 octet(value, 0));
         return;
     case RECORD_BYTES:
         snprintf(out, DIFF_VALUE_BYTES, "%" PRId64 " B", value);

@@ -124,7 +124,9 @@ const char *report_metric_suffix(const struct property_row *row)
         [QUANTITY_SHARE] = "_ppb",  [QUANTITY_DRIFT] = "_ppb",
         [QUANTITY_FACTOR] = "_ppb", [QUANTITY_COUNT] = "",
     };
-    return suffixes[row->unit];
+    /* `bytes-sent` says its unit. */
+    bool says = row->unit == QUANTITY_SIZE && strncmp(row->name, "bytes", strlen("bytes")) == 0;
+    return says ? "" : suffixes[row->unit];
 }
 
 /* "VM", "live-migrate", ...: whose property it is. */
@@ -155,7 +157,8 @@ static void print_metrics(FILE *out)
         "## Metrics\n\n"
         "A metric has the name that an expectation writes, `PART.PROPERTY`, and behind it the unit "
         "of its value: `_ns`, `_bytes`,\n"
-        "`_bps` (bits a second), `_per_hour`, `_ppb`; counts and words have none. Values are "
+        "`_bps` (bits a second), `_per_hour`, `_ppb`; counts, words, and what begins with `bytes` "
+        "have none. Values are "
         "integers, or words. What has no value in a\n"
         "run is not there. In jq: `.metrics[\"move.downtime_ns\"]`.\n\n"
         "| of | metric | value | meaning |\n|---|---|---|---|\n",

@@ -87,7 +87,7 @@ static uint64_t sharers_of(const struct facts *facts)
         bool same_link = other->from_node == facts->m->from_node ||
                          item->action.migrate.to == facts->migrate->to;
         sharers += other->ordered && other->network == facts->m->network && same_link &&
-                   other->round_count > 0 && other->started < facts->end &&
+                   other->step_at[JUDGE_PRE_COPY] < facts->end &&
                    facts->m->started < end_of(facts->result, other);
     }
     return sharers > 0 ? sharers : 1;
