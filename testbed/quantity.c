@@ -321,7 +321,7 @@ bool quantity_parse(enum quantity_kind kind, const char *text, int64_t *out,
 {
     SIM_ASSERT(kind < QUANTITY_KINDS);
     struct number number;
-    const struct unit *unit;
+    const struct unit *unit = NULL;
     if (!number_scan(text, &number, error)) {
         if (strcmp(error, "is not a number") == 0) {
             snprintf(error, QUANTITY_ERROR_BYTES, "is not %s, as in %s", kinds[kind].name,
