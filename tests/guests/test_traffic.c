@@ -176,7 +176,7 @@ static const struct {
     uint32_t sent, replies, lost, ended;
 } special_pings[] = {
     {"three and no more", SIM_MS, SIM_S, 3, 0, 0, 3, 3, 0, 1},
-    {"70,000: the sequence number wraps", 50 * SIM_US, SIM_S, 70000, 0, 0, 70000, 70000, 0, 1},
+    {"66,000: the sequence number wraps", 50 * SIM_US, SIM_S, 66000, 0, 0, 66000, 66000, 0, 1},
     /* 101 are sent before the neighbour is known, of which ARP keeps ARP_PENDING. */
     {"replies take 100 ms", SIM_MS, SIM_S, 500, 100 * SIM_MS, 0, 500, 402, 98, 1},
     {"replies take longer than the time-out", SIM_MS, 90 * SIM_MS, 500, 100 * SIM_MS, 0, 500, 0,
@@ -185,8 +185,8 @@ static const struct {
      1},
     {"no way there", SIM_MS, 10 * SIM_MS, 5, 0, 0x0b000001, 5, 0, 5, 1},
     {"nobody there", SIM_MS, 10 * SIM_MS, 5, 0, 0x0a000042, 5, 0, 5, 1},
-    {"more outstanding than are kept", 20 * SIM_US, 2 * SIM_S, 40000, 0, 0x0a000042, 40000, 0,
-     40000, 1},
+    {"more outstanding than are kept", 20 * SIM_US, 2 * SIM_S, 34000, 0, 0x0a000042, 34000, 0,
+     34000, 1},
 };
 
 Test(traffic, special_pings)
@@ -454,6 +454,7 @@ Test(traffic, nothing_is_lost_in_a_move)
             .port = 80,
             .request_bytes = 50000,
             .response_bytes = 100000,
+            .think_ns = 3 * SIM_MS,
             .timeout_ns = 60 * SIM_S,
         });
         struct bulk *out = bulk_start(&(struct bulk_options){
@@ -489,7 +490,7 @@ Test(traffic, nothing_is_lost_in_a_move)
             instance = fixture_move(fixture, instance, 1 - move % 2, 3 * SIM_MS);
             vm_instance_announce(instance, &(struct ip_announcement){.count = 1});
         }
-        fixture_run(fixture, 10 * SIM_S);
+        fixture_run(fixture, 3 * SIM_S);
         cr_assert_eq(fixture_count(fixture, TRAFFIC_REQUEST_LOST), 0);
         cr_assert(fixture_count(fixture, TRAFFIC_REQUEST_DONE) > 100);
         cr_assert_eq(fixture_count(fixture, TRAFFIC_BULK_DONE), 2, "round %u", round);
@@ -500,7 +501,7 @@ Test(traffic, nothing_is_lost_in_a_move)
         }
         /* One a move may have been on its way to the instance that went. */
         cr_assert(fixture_count(fixture, TRAFFIC_PING_LOST) <= 3);
-        cr_assert(fixture_count(fixture, TRAFFIC_PING_REPLY) > 900);
+        cr_assert(fixture_count(fixture, TRAFFIC_PING_REPLY) > 250);
         request_free(request);
         bulk_free(out);
         bulk_free(in);
@@ -525,7 +526,7 @@ Test(traffic, a_client_moves_with_its_vm)
             .common =
                 fixture_common(fixture, 0, fixture_vm_end(fixture), fixture_client_address(1)),
             .port = (uint16_t)(80 + round % 2),
-            .request_bytes = round % 3 == 0 ? 10000000 : 1000,
+            .request_bytes = round % 5 == 0 ? 6000000 : 1000, /* more than the send buffer */
             .response_bytes = 100000,
             .every_ns = 10 * SIM_MS,
             .timeout_ns = 10 * SIM_S,
@@ -537,9 +538,11 @@ Test(traffic, a_client_moves_with_its_vm)
                         sim_now(fixture->sim) + (sim_time)fixture_below(&state, (uint64_t)within));
             instance = fixture_move(fixture, instance, 1 - move % 2, 3 * SIM_MS);
         }
-        fixture_run(fixture, 6 * SIM_S);
+        fixture_run(fixture, 1500 * SIM_MS);
+        request_stop(request);
+        fixture_run(fixture, 4 * SIM_S);
         cr_assert_eq(fixture_count(fixture, TRAFFIC_REQUEST_LOST), 0, "round %u", round);
-        cr_assert(fixture_count(fixture, TRAFFIC_REQUEST_DONE) > 20, "round %u: %u done", round,
+        cr_assert(fixture_count(fixture, TRAFFIC_REQUEST_DONE) > 10, "round %u: %u done", round,
                   fixture_count(fixture, TRAFFIC_REQUEST_DONE));
         cr_assert_eq(fixture_count(fixture, TRAFFIC_REQUEST_DONE), standing.served);
         guest_services_check(&standing);
