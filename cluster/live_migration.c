@@ -399,6 +399,19 @@ RT_BLOCKS static void free_given(struct rt *rt, struct migration_source *m)
     say_why(m, "completed", "");
 }
 
+/* The VM goes on here as it was before its migration. */
+RT_BLOCKS static void run_on(struct migration_source *m)
+{
+    struct rt *rt = m->service->rt;
+    if (m->paused && rt_vm_resume(rt, m->vm) == RT_OK) {
+        m->paused = false;
+    }
+    if (m->logging) {
+        rt_vm_log_stop(rt, m->vm);
+        m->logging = false;
+    }
+}
+
 /* The target said that it will never run the VM. */
 RT_BLOCKS static void take_back(struct rt *rt, struct migration_source *m)
 {
@@ -417,9 +430,7 @@ RT_BLOCKS static void take_back(struct rt *rt, struct migration_source *m)
     }
     migration_record_handover(rt, m->order.request, m->id, "taken back");
     say_why(m, "the target discarded it; it runs on at the source", "");
-    if (rt_vm_resume(rt, m->vm) == RT_OK) {
-        m->paused = false;
-    }
+    run_on(m);
 }
 
 bool migration_source_settle(struct rt *rt, struct migration_source *m)
@@ -512,13 +523,7 @@ RT_BLOCKS static void undo(struct migration_source *m)
     struct rt *rt = m->service->rt;
     struct migration_message message;
     RT_ASSERT(rt, !m->given);
-    if (m->paused && rt_vm_resume(rt, m->vm) == RT_OK) {
-        m->paused = false;
-    }
-    if (m->logging) {
-        rt_vm_log_stop(rt, m->vm);
-        m->logging = false;
-    }
+    run_on(m);
     if (m->stream != NULL) {
         rt_time deadline = rt_now(rt) + MIGRATION_ASK_NS;
         if (migration_say(rt, m->stream, MIGRATION_CANCEL, m->id, 0, deadline) == RT_OK) {

@@ -40,7 +40,7 @@ struct rig {
     uint64_t calls; /* of the plan's node since the order */
 };
 
-static struct scenario *load(const char *text, const struct scenario_options *options)
+struct scenario *rig_load(const char *text, const struct scenario_options *options)
 {
     struct diagnostics *diagnostics = diagnostics_new();
     struct scenario *scenario = scenario_load_text("rig", text, strlen(text), options, diagnostics);
@@ -164,8 +164,7 @@ static void look(struct rig *rig)
     }
 }
 
-/* The first oracle that failed, or nothing. */
-static void say_violation(const struct run_result *result, char *why, size_t capacity)
+void rig_violation(const struct run_result *result, char *why, size_t capacity)
 {
     why[0] = 0;
     for (uint32_t i = 0; i < ORACLES && why[0] == 0; i++) {
@@ -184,7 +183,7 @@ static void judge_run(struct rig *rig)
     (void)judge_action_end(result->judge, 1, &how);
     snprintf(rig->outcome->how, sizeof rig->outcome->how, "%s", how);
     rig->outcome->hash = result->run_hash;
-    say_violation(result, rig->outcome->why, sizeof rig->outcome->why);
+    rig_violation(result, rig->outcome->why, sizeof rig->outcome->why);
 }
 
 struct rig_outcome rig_run(const struct rig_plan *plan)
@@ -192,7 +191,7 @@ struct rig_outcome rig_run(const struct rig_plan *plan)
     struct rig_outcome outcome = {0};
     char why[512];
     const struct scenario_options options = {.set = plan->set, .set_count = plan->set_count};
-    struct scenario *scenario = load(scenario_text, &options);
+    struct scenario *scenario = rig_load(scenario_text, &options);
     struct run *run =
         run_new(&(struct run_options){.scenario = scenario, .until = SIM_NEVER, .version = "test"},
                 why, sizeof why);
@@ -219,7 +218,7 @@ struct rig_outcome rig_run(const struct rig_plan *plan)
 
 bool rig_holds(const char *text, char *why, size_t capacity)
 {
-    struct scenario *scenario = load(text, NULL);
+    struct scenario *scenario = rig_load(text, NULL);
     struct run *run =
         run_new(&(struct run_options){.scenario = scenario, .until = SIM_NEVER, .version = "test"},
                 why, capacity);
@@ -228,7 +227,7 @@ bool rig_holds(const char *text, char *why, size_t capacity)
     bool finished = run_finish(run, why, capacity);
     SIM_ASSERT(finished);
     const struct run_result *result = run_result_of(run);
-    say_violation(result, why, capacity);
+    rig_violation(result, why, capacity);
     for (uint32_t i = 0; i < scenario->expect_count && why[0] == 0; i++) {
         struct judge_expectation expectation;
         judge_expectation(result->judge, i, &expectation);

@@ -50,4 +50,21 @@ struct rig_outcome rig_run(const struct rig_plan *plan);
 /* Runs a scenario of its own: whether all that it expects and all oracles held, and if not, what did not. */
 bool rig_holds(const char *text, char *why, size_t capacity);
 
+/* For others that run the like: a scenario from its text, which must be right; the first oracle that failed, or "". */
+struct scenario *rig_load(const char *text, const struct scenario_options *options);
+void rig_violation(const struct run_result *result, char *why, size_t capacity);
+
+/* Sanitizers make everything ten times slower: sweeps then take every n-th step only. */
+#if defined(__SANITIZE_ADDRESS__)
+#define RIG_SLOW 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define RIG_SLOW 1
+#endif
+#endif
+#ifndef RIG_SLOW
+#define RIG_SLOW 0
+#endif
+#define RIG_STRIDE(release, slow) (RIG_SLOW ? (slow) : (release))
+
 #endif

@@ -151,6 +151,14 @@ static const struct order_case {
      "end: {at: 40s}\n"
      "expect: [one.outcome == failed, two.outcome == succeeded, a.node == node2, a.state == "
      "running]\n"},
+    {"the target crashes when it was given: taken back, and the next attempt", "max-per-pair: 1",
+     "timeline:\n"
+     "  - {at: 3s, live-migrate: {vm: a, to: node2, over: [move]}, as: one}\n"
+     "  - {when: one.step == resume, fault: {machine: node2, crash: true, for: 1s}, as: blackout}\n"
+     "  - {at: 25s, live-migrate: {vm: a, to: node2, over: [move]}, as: two}\n"
+     "end: {at: 40s}\n"
+     "expect: [one.outcome == failed, two.outcome == succeeded, a.node == node2, a.state == "
+     "running]\n"},
     {"the source's host is lost before it gave: the target lets go, and has room for another",
      "max-per-pair: 1",
      "timeline:\n"
