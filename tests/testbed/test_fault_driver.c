@@ -231,7 +231,7 @@ Test(fault_driver, power_in_a_migration)
     for (uint32_t moment = 0; moment < 5 * 30; moment++) {
         char rest[512], name[64];
         struct scenario_run run;
-        snprintf(name, sizeof name, "%s after %u ms", verbs[moment % 5], moment / 5);
+        snprintf(name, sizeof name, "%s after %u ms", verbs[moment % 5], moment / 5 * 2);
         snprintf(rest, sizeof rest,
                  "  - {at: 1s, live-migrate: {vm: web, to: node2}, as: move}\n"
                  "  - {at: %ums, power: {machine: web, do: %s}}\n"
@@ -239,7 +239,7 @@ Test(fault_driver, power_in_a_migration)
                  "  - {at: 1100ms, power: {machine: web, do: resume}}\n"
                  "end: {at: 30s}\n"
                  "expect: [{within: 20s, after: move.start, holds: move.end}]\n",
-                 1000 + moment / 5, verbs[moment % 5]);
+                 1000 + moment / 5 * 2, verbs[moment % 5]);
         scenario_run_open(&run, name, scenario_run_base, rest);
         scenario_run_verdicts(&run, name, "p");
         const struct judge_migration *m = judge_migration(run_result_of(run.run)->judge, 0);
