@@ -222,6 +222,15 @@ RT_BLOCKS static enum rt_error confirm_round(struct migration_source *m, uint32_
     return err;
 }
 
+static enum rt_error harvest(struct migration_source *m, uint64_t *dirtied_pages)
+{
+    enum rt_error err = rt_vm_harvest(m->service->rt, m->vm, m->dirty, dirtied_pages);
+    if (err != RT_OK) {
+        say_why(m, "the dirty log could not be read: ", error_text(err));
+    }
+    return err;
+}
+
 static void record_round(struct migration_source *m, uint32_t round, const struct sent *sent,
                          rt_time took, uint64_t dirtied, rt_time pause_ns)
 {
@@ -262,7 +271,7 @@ RT_BLOCKS static enum rt_error copy_rounds(struct migration_source *m, uint32_t 
             err = confirm_round(m, progress.round);
         }
         if (err == RT_OK) {
-            err = rt_vm_harvest(rt, m->vm, m->dirty, &progress.dirtied_pages);
+            err = harvest(m, &progress.dirtied_pages);
         }
         if (err != RT_OK) {
             return err;
@@ -314,7 +323,7 @@ RT_BLOCKS static enum rt_error stop_and_copy(struct migration_source *m, uint32_
     m->paused = true;
     m->give_up_at = RT_FOREVER; /* to wake it here again would take as long as to go on */
     if (!RT_PLANTED(no_final_harvest)) {
-        err = rt_vm_harvest(rt, m->vm, m->dirty, &left);
+        err = harvest(m, &left);
     }
     if (err == RT_OK) {
         err = send_dirty(m, &sent);

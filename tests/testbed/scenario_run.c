@@ -22,7 +22,7 @@ const char scenario_run_base[] =
     "vms:\n"
     "  web:\n"
     "    node: node1\n"
-    "    memory: 1MiB\n"
+    "    memory: 4MiB\n"
     "    nics: [lan]\n"
     "    guest: {writers: [{pages: 64KiB, touch: 100/s}], services: [{port: 80}]}\n"
     "timeline:\n";

@@ -2,6 +2,7 @@
 #include "tests/testbed/scenario_run.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 static const struct {
     const char *name, *timeline, *story;
@@ -220,4 +221,33 @@ Test(fault_driver, effects)
         scenario_run_verdicts(&run, effects[row].name, effects[row].verdicts);
         scenario_run_close(&run);
     }
+}
+
+/* Whatever an administrator does to a VM while it moves: the migration ends and says how, and no oracle fails. */
+Test(fault_driver, power_in_a_migration)
+{
+    static const char *const verbs[] = {"power-off", "crash", "reboot", "pause", "freeze"};
+    uint32_t failed = 0, succeeded = 0;
+    for (uint32_t moment = 0; moment < 5 * 30; moment++) {
+        char rest[512], name[64];
+        struct scenario_run run;
+        snprintf(name, sizeof name, "%s after %u ms", verbs[moment % 5], moment / 5 * 2);
+        snprintf(rest, sizeof rest,
+                 "  - {at: 1s, live-migrate: {vm: web, to: node2}, as: move}\n"
+                 "  - {at: %ums, power: {machine: web, do: %s}}\n"
+                 "  - {at: 1100ms, power: {machine: web, do: thaw}}\n"
+                 "  - {at: 1100ms, power: {machine: web, do: resume}}\n"
+                 "end: {at: 30s}\n"
+                 "expect: [{within: 20s, after: move.start, holds: move.end}]\n",
+                 1000 + moment / 5 * 2, verbs[moment % 5]);
+        scenario_run_open(&run, name, scenario_run_base, rest);
+        scenario_run_verdicts(&run, name, "p");
+        const struct judge_migration *m = judge_migration(run_result_of(run.run)->judge, 0);
+        cr_expect_neq(m->how[0], 0, "%s: it does not say how it ended", name);
+        failed += !m->completed;
+        succeeded += m->completed;
+        scenario_run_close(&run);
+    }
+    cr_expect_gt(failed, 20, "%u failed", failed);
+    cr_expect_gt(succeeded, 20, "%u succeeded", succeeded);
 }
