@@ -19,6 +19,8 @@ struct region_set {
 };
 
 /* A region that holds page tables. */
+#define LARGE_HOST_REGIONS 2048u /* 4 GiB */
+
 struct table_region {
     uint64_t *entries; /* 2 MiB, of which only frames in use were ever touched */
     uint64_t used[TRUTH_WORDS];
@@ -93,6 +95,23 @@ static void *reserve(uint64_t bytes)
      * them, there is nothing to refuse. */
     (void)madvise(memory, bytes, MADV_NOHUGEPAGE);
     return memory;
+}
+
+/* The 512 frames of a table region. A large host takes a huge page of the system: its guests' leaves are read in random order. */
+static uint64_t *reserve_tables(const struct host_memory *memory)
+{
+    if (memory->region_count < LARGE_HOST_REGIONS) {
+        return reserve(MMU_LARGE_BYTES);
+    }
+    /* Twice as much, of which the aligned half is kept. */
+    uint8_t *wide = reserve(2 * MMU_LARGE_BYTES);
+    uint64_t before = (MMU_LARGE_BYTES - (uintptr_t)wide % MMU_LARGE_BYTES) % MMU_LARGE_BYTES;
+    if (before > 0) {
+        munmap(wide, before);
+    }
+    munmap(wide + before + MMU_LARGE_BYTES, MMU_LARGE_BYTES - before);
+    (void)madvise(wide + before, MMU_LARGE_BYTES, MADV_HUGEPAGE); /* only speed depends on it */
+    return (uint64_t *)(void *)(wide + before);
 }
 
 static void memory_open(struct host_memory *memory)
@@ -221,7 +240,7 @@ bool host_memory_take_frame(struct host_memory *memory, struct spa *out)
         if (!take_region(memory, REGION_TABLES, &region)) {
             return false;
         }
-        memory->table_regions[region] = (struct table_region){.entries = reserve(MMU_LARGE_BYTES)};
+        memory->table_regions[region] = (struct table_region){.entries = reserve_tables(memory)};
         set_add(&memory->with_room, region);
     }
     struct table_region *tables = &memory->table_regions[region];

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 
 #define REGION_PAGES PAGE_MAP_REGION_PAGES
-#define SLAB_ARRAYS  64u
+#define SLAB_ARRAYS  64u /* of a small map */
 
 /* The pages of a region, or, while no region has it, a link to the next such array. */
 union page_map_array {
@@ -13,12 +13,15 @@ union page_map_array {
     union page_map_array *next;
 };
 
-/* Arrays come in slabs; what was never used of one is not touched. */
+/* Arrays come in slabs; what was never used of one is not touched. A large map takes huge pages of the system for them: its arrays
+ * are read in random order, and each on a small page of its own would miss the processor's TLB every time. */
 struct page_map_slab {
     struct page_map_slab *next;
-    uint64_t used;
-    union page_map_array arrays[SLAB_ARRAYS];
+    uint64_t used, count;
+    union page_map_array *arrays;
 };
+#define SLAB_HUGE_BYTES (UINT64_C(2) << 20)
+#define LARGE_MAP_PAGES (UINT64_C(1) << 20)
 
 /* ---- memory ----------------------------------------------------------------------------------------------------- */
 
@@ -63,11 +66,26 @@ void page_map_close(struct page_map *map)
     while (map->slabs != NULL) {
         struct page_map_slab *slab = map->slabs;
         map->slabs = slab->next;
+        free(slab->arrays);
         free(slab);
     }
     munmap(map->regions, map->region_count * sizeof *map->regions);
     munmap(map->runs, map->region_count * sizeof *map->runs);
     *map = (struct page_map){0};
+}
+
+static struct page_map_slab *slab_new(bool huge)
+{
+    struct page_map_slab *slab = calloc(1, sizeof *slab);
+    SIM_ASSERT(slab != NULL);
+    slab->count = huge ? SLAB_HUGE_BYTES / sizeof *slab->arrays : SLAB_ARRAYS;
+    size_t bytes = (size_t)slab->count * sizeof *slab->arrays;
+    slab->arrays = aligned_alloc(huge ? SLAB_HUGE_BYTES : sizeof *slab->arrays, bytes);
+    SIM_ASSERT(slab->arrays != NULL);
+    if (huge) {
+        (void)madvise(slab->arrays, bytes, MADV_HUGEPAGE); /* only speed depends on it */
+    }
+    return slab;
 }
 
 static struct page *array_take(struct page_map *map)
@@ -78,11 +96,9 @@ static struct page *array_take(struct page_map *map)
         return freed->pages;
     }
     struct page_map_slab *slab = map->slabs;
-    if (slab == NULL || slab->used == SLAB_ARRAYS) {
-        slab = malloc(sizeof *slab);
-        SIM_ASSERT(slab != NULL);
+    if (slab == NULL || slab->used == slab->count) {
+        slab = slab_new(map->page_count >= LARGE_MAP_PAGES);
         slab->next = map->slabs;
-        slab->used = 0;
         map->slabs = slab;
     }
     return slab->arrays[slab->used++].pages;
