@@ -25,7 +25,7 @@ _orrery() {
         options='--seed --json --record --record-pages --record-frames --pcap --pcap-link --pcap-from --pcap-until --pcap-frames
             --until --set --quiet --help'
         ;;
-    check) options='--resolved --help' ;;
+    check) options='--resolved --set --help' ;;
     diff) options='--help' ;;
     bench) options='--json --list --runs --help' ;;
     esac
