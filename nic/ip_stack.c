@@ -137,10 +137,10 @@ uint32_t ip_stack_interfaces(const struct ip_stack *stack)
     return stack->interface_count;
 }
 
-void ip_stack_set_busy(struct ip_stack *stack, uint32_t interface, const sim_time *busy_until)
+void ip_stack_set_pace(struct ip_stack *stack, uint32_t interface, const struct wire_pace *pace)
 {
     SIM_ASSERT(interface < stack->interface_count);
-    stack->interfaces[interface].options.busy_until = busy_until;
+    stack->interfaces[interface].options.pace = pace;
 }
 
 const struct ip_interface_options *ip_stack_interface(const struct ip_stack *stack,

@@ -42,9 +42,9 @@ struct ip_interface_options {
     uint8_t prefix_bits;
     uint32_t mtu;
     struct frame_sink out;
-    /* The instant, in global time, at which the wire behind `out` will have sent what it was given; borrowed, NULL where nobody knows.
-     * TCP holds new data back while that is far away, as a driver's full ring makes it (nic/tcp.h T6). */
-    const sim_time *busy_until;
+    /* Of the wire behind `out`; borrowed, NULL where nobody knows. TCP holds new data back while it is busy, as a driver's full ring makes
+     * it (nic/tcp.h T6). */
+    const struct wire_pace *pace;
 };
 
 /* `origin` names the machine in records. Owned by the caller; borrows machine and net. */
@@ -60,7 +60,7 @@ uint32_t ip_stack_interfaces(const struct ip_stack *stack);
 const struct ip_interface_options *ip_stack_interface(const struct ip_stack *stack,
                                                       uint32_t interface);
 /* Tells an interface of its wire, which may be made after it. */
-void ip_stack_set_busy(struct ip_stack *stack, uint32_t interface, const sim_time *busy_until);
+void ip_stack_set_pace(struct ip_stack *stack, uint32_t interface, const struct wire_pace *pace);
 /* Where frames for an interface enter. */
 struct frame_sink ip_stack_sink(struct ip_stack *stack, uint32_t interface);
 /* Interface whose network holds `address`, or SIM_NONE. */

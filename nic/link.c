@@ -8,13 +8,16 @@
 /* Work is counted in bits times 1e9, so that work / rate is nanoseconds. */
 #define NS_PER_S UINT64_C(1000000000)
 
+__extension__ typedef unsigned __int128 link_wide;
+
 struct link {
     /* What every frame touches. */
     struct net *net;
     struct frame *first, *last;
     struct frame *unstarted; /* first frame that had not started when last looked; NULL: all had */
     uint64_t queued_bytes;   /* of frames from `unstarted` on */
-    sim_time busy_until;     /* end of the last frame, or when what came after it was cut off */
+    struct wire_pace
+        pace; /* busy until the end of the last frame, or when what came after it was cut off */
     sim_time delay_ns;
     uint64_t carry; /* work that did not fill a nanosecond, < rate_bps */
     uint64_t rate_bps;
@@ -59,6 +62,13 @@ static void link_divide(struct link *link, uint64_t bytes)
     link->cached_carry = work % link->rate_bps;
 }
 
+static void link_find_patience(struct link *link)
+{
+    link_wide queue_ns = (link_wide)link->queue_bytes_max * 8 * NS_PER_S / link->rate_bps;
+    bool short_queue = link->queue_bytes_max > 0 && queue_ns / 2 < WIRE_PATIENCE_NS;
+    link->pace.patience_ns = short_queue ? (sim_time)(queue_ns / 2) : WIRE_PATIENCE_NS;
+}
+
 struct link *link_new(struct net *net, uint32_t origin, const struct link_options *options,
                       struct frame_sink sink)
 {
@@ -78,6 +88,7 @@ struct link *link_new(struct net *net, uint32_t origin, const struct link_option
     link->chance = chance_key(sim_seed(net->sim), "link.loss", path);
     link->event = sim_event_new(net->sim, origin, link_arrival, link);
     link_divide(link, 0);
+    link_find_patience(link);
     return link;
 }
 
@@ -161,7 +172,7 @@ void link_send(struct link *link, struct frame *frame)
         return;
     }
     link_pass_started(link, now);
-    sim_time start = link->busy_until;
+    sim_time start = link->pace.busy_until;
     if (start < now) {
         start = now;
         link->carry = 0;
@@ -185,7 +196,7 @@ void link_send(struct link *link, struct frame *frame)
     frame->end = start + sending_ns;
     frame->arrival = frame->end + link->delay_ns;
     frame->next = NULL;
-    link->busy_until = frame->end;
+    link->pace.busy_until = frame->end;
     link->statistics.busy_ns += sending_ns;
     if (link->first != NULL) {
         if (SIM_UNLIKELY(frame->arrival < link->last->arrival)) {
@@ -339,8 +350,8 @@ static void link_cut(struct link *link, struct frame *before, struct frame *fram
     link->unstarted = NULL;
     link->queued_bytes = 0;
     link->carry = 0;
-    if (link->busy_until > now) {
-        link->busy_until = now;
+    if (link->pace.busy_until > now) {
+        link->pace.busy_until = now;
     }
     while (frame != NULL) {
         struct frame *next = frame->next;
@@ -426,7 +437,7 @@ static void link_retime(struct link *link, bool new_rate)
         }
         arrival = frame->arrival;
     }
-    link->busy_until = link->last->end;
+    link->pace.busy_until = link->last->end;
 }
 
 void link_set_rate(struct link *link, uint64_t rate_bps, uint64_t cause)
@@ -437,6 +448,7 @@ void link_set_rate(struct link *link, uint64_t rate_bps, uint64_t cause)
     }
     link->rate_bps = rate_bps;
     link_divide(link, 0);
+    link_find_patience(link);
     link_retime(link, true);
     link_record_state(link, cause);
 }
@@ -456,6 +468,7 @@ void link_set_queue(struct link *link, uint64_t queue_bytes_max, uint64_t cause)
 {
     link->queue_bytes_max = queue_bytes_max;
     link->queue_cause = cause;
+    link_find_patience(link);
 }
 
 static void link_note_faults(struct link *link)
@@ -521,9 +534,9 @@ uint64_t link_rate(const struct link *link)
     return link->rate_bps;
 }
 
-const sim_time *link_busy_until(const struct link *link)
+const struct wire_pace *link_pace(const struct link *link)
 {
-    return &link->busy_until;
+    return &link->pace;
 }
 
 uint64_t link_queued_bytes(struct link *link)
@@ -563,7 +576,7 @@ void link_check(const struct link *link)
             SIM_ASSERT(frame->next->arrival >= frame->arrival);
         } else {
             SIM_ASSERT(frame == link->last);
-            SIM_ASSERT(frame->end <= link->busy_until);
+            SIM_ASSERT(frame->end <= link->pace.busy_until);
         }
     }
     SIM_ASSERT(unstarted == (link->unstarted != NULL));

@@ -89,8 +89,8 @@ void link_set_tap(struct link *link, link_tap *tap, void *context);
 struct link_statistics link_statistics(const struct link *link);
 uint64_t link_rate(const struct link *link);
 uint64_t link_queued_bytes(struct link *link);
-/* The instant at which all that was queued will have been sent; borrowed for the life of the link. */
-const sim_time *link_busy_until(const struct link *link);
+/* Borrowed for the life of the link. */
+const struct wire_pace *link_pace(const struct link *link);
 /* True if sums of digests agree (L6). */
 bool link_audit(const struct link *link);
 void link_check(const struct link *link);

@@ -37,6 +37,14 @@ struct net {
     uint32_t record_base; /* number of NET_FRAME_LOST in the recorder */
 };
 
+/* How a wire tells senders to hold back: they wait while it is busy beyond now + patience_ns. That is WIRE_PATIENCE_NS, or half of what
+ * its queue holds where that is less, so that those who heed it never overflow it. */
+#define WIRE_PATIENCE_NS SIM_MS
+struct wire_pace {
+    sim_time busy_until; /* the instant at which all that was queued will have been sent */
+    sim_time patience_ns;
+};
+
 /* Adds the kinds and makes the frame pool and the witness of streams. The other parts are borrowed. */
 void net_init(struct net *net, struct sim *sim, struct recorder *recorder, struct page_pool *pages);
 /* Asserts that no frame is alive, and no TCP connection. */

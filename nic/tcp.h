@@ -19,8 +19,8 @@
  *  T3. Buffers are bounded: tcp_send_space before tcp_send; a receiver's window never shrinks (RFC 9293, 3.8.6.2.2).
  *  T4. A closed connection gives back all pages, timers and its place in the table. Nothing outlives the machine's crash.
  *  T5. Each retransmission follows a record: a time-out, or recovery entered.
- *  T6. New data waits while the machine's own wire is busy for longer than TCP_DEVICE_NS: a sender queues in its socket, where it
- *      can be scheduled, not in its NIC, where it would drop (Linux: TCP small queues, a millisecond of data).
+ *  T6. New data waits while the machine's own wire is busy beyond its patience (struct wire_pace): a sender queues in its socket, where
+ *      it can be scheduled, not in its NIC, where it would drop (Linux: TCP small queues, a millisecond of data).
  *
  * What RFCs leave open is done as Linux does it: an ACK for every second full segment, and for each of the sixteen after disorder, but not
  * at the start; Nagle with Minshall's modification (RFC 9293, A.3); one segment to begin with after a lost SYN; slow start again
@@ -31,8 +31,6 @@
 #define ORRERY_NIC_TCP_H
 
 #include "nic/ip_stack.h"
-
-#define TCP_DEVICE_NS SIM_MS
 
 enum tcp_congestion { TCP_RENO, TCP_CUBIC };
 

@@ -275,14 +275,14 @@ static void output_rest(struct tcp_connection *c, uint64_t by_cwnd)
 /* Whether the machine's own wire has enough to do (T6). Then a timer looks again when half of that is sent. */
 static inline bool wire_is_busy(struct tcp_connection *c)
 {
-    if (c->busy_until == NULL) {
+    if (c->pace == NULL) {
         return false;
     }
-    sim_time ahead = *c->busy_until - c->layer->clock_global;
-    if (SIM_LIKELY(ahead <= TCP_DEVICE_NS)) {
+    sim_time ahead = c->pace->busy_until - c->layer->clock_global;
+    if (SIM_LIKELY(ahead <= c->pace->patience_ns)) {
         return false;
     }
-    tcp_deadline_set(c, TCP_DEADLINE_DEVICE, c->layer->now + ahead - TCP_DEVICE_NS / 2);
+    tcp_deadline_set(c, TCP_DEADLINE_DEVICE, c->layer->now + ahead - c->pace->patience_ns / 2);
     return true;
 }
 

@@ -168,8 +168,8 @@ struct tcp_connection {
     uint8_t mark_first, mark_count;
     uint8_t challenges;
     uint8_t keep_alive_probes;
-    uint32_t retries;           /* time-outs in a row */
-    const sim_time *busy_until; /* of the interface's wire, or NULL */
+    uint32_t retries;             /* time-outs in a row */
+    const struct wire_pace *pace; /* of the interface's wire, or NULL */
     struct ip_path path;
     struct tcp_layer *layer;
     sim_time deadlines[TCP_DEADLINES];

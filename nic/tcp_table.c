@@ -171,7 +171,7 @@ struct tcp_connection *tcp_connection_place(struct tcp_layer *layer, uint64_t ad
     c->addresses = addresses;
     c->ports = ports;
     c->path = path;
-    c->busy_until = ip_stack_interface(layer->stack, path.interface)->busy_until;
+    c->pace = ip_stack_interface(layer->stack, path.interface)->pace;
     c->flow =
         frame_flow_between((struct ip4){(uint32_t)addresses}, (uint16_t)ports,
                            (struct ip4){(uint32_t)(addresses >> 32)}, (uint16_t)(ports >> 16));

@@ -31,7 +31,7 @@ const struct fault_row fault_table[FAULT_KINDS] = {
         .meaning = "The link has this rate instead of its own."),
     ROW(FAULT_QUEUE, FAULT_ON_LINK, true, .name = "queue", .type = SCHEMA_QUANTITY,
         .unit = QUANTITY_SIZE, .max = INT64_C(1) << 36,
-        .meaning = "Its output queues have this limit instead of their own."),
+        .meaning = "Its output queues have this limit instead of their own; `0B`: none."),
     ROW(FAULT_CRASH, FAULT_ON_MACHINE, false, .name = "crash", .type = SCHEMA_MARK,
         .meaning = "Power is gone; with `for:`, it comes back after that time."),
     ROW(FAULT_FREEZE, FAULT_ON_MACHINE, true, .name = "freeze", .type = SCHEMA_MARK,

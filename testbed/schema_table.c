@@ -78,7 +78,7 @@ static const struct schema_key network_keys[] = {
      .max = 64 * GIB,
      .default_text = "1MiB",
      .meaning = "Output queue of each switch port and of each NIC: frames that have not begun to "
-                "leave. One that does not fit is dropped."},
+                "leave. One that does not fit is dropped. `0B`: no limit."},
     {.name = "ageing",
      AT(scenario_network, ageing_ns),
      .type = SCHEMA_QUANTITY,

@@ -214,7 +214,7 @@ static void add_machine(struct world *world, struct world_machine *m, struct sce
     m->links = take(nics->count, sizeof(struct world_link *));
     m->addresses = take(nics->count, sizeof *m->addresses);
     m->switches = take(world->scenario->network_count, sizeof *m->switches);
-    m->busy = take(world->scenario->network_count, sizeof *m->busy);
+    m->paces = take(world->scenario->network_count, sizeof *m->paces);
     for (uint32_t i = 0; i < nics->count; i++) {
         m->addresses[i] = next_address(world, nics->items[i], &macs[i]);
         add_nic(world, m, part, i, macs[i]);
@@ -258,7 +258,7 @@ static void add_node(struct world *world, uint32_t index)
         .paging = node->paging == SCENARIO_NPT ? SECOND_LEVEL_NPT : SECOND_LEVEL_EPT,
         .dirty_log = mechanism_of(node->dirty_log),
         .switches = m->switches,
-        .busy = m->busy,
+        .paces = m->paces,
         .switch_count = world->scenario->network_count,
     };
     vm_host_init(&m->vm_host);
@@ -361,9 +361,9 @@ static void add_networks(struct world *world)
 static void tell_of_wires(struct world_machine *m)
 {
     for (uint32_t i = 0; i < m->link_count; i++) {
-        const sim_time *busy_until = link_busy_until(m->links[i]->from);
-        ip_stack_set_busy(m->stack, i, busy_until);
-        m->busy[m->networks[i]] = busy_until;
+        const struct wire_pace *pace = link_pace(m->links[i]->from);
+        ip_stack_set_pace(m->stack, i, pace);
+        m->paces[m->networks[i]] = pace;
     }
 }
 
@@ -742,7 +742,7 @@ static void free_machine(struct world_machine *m)
     free(m->links);
     free(m->addresses);
     free(m->switches);
-    free(m->busy);
+    free(m->paces);
 }
 
 void world_take_down(struct world *world)

@@ -51,7 +51,7 @@ struct world_machine {
     struct task_host *tasks;
     struct host_memory *memory;
     struct ether_switch **switches; /* by network */
-    const sim_time **busy;          /* by network: link_busy_until of the NIC's wire */
+    const struct wire_pace **paces; /* by network: of the NIC's wire */
     struct vm_host vm_host;
     struct rt_side *side;
     struct migration_service *migration; /* NULL while the node is off */

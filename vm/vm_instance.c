@@ -230,15 +230,15 @@ static void attach_nic(struct vm_instance *instance, uint32_t index)
     uint32_t port = ether_switch_add_port(ether_switch, nic_wire_side(nic));
     SIM_ASSERT(port != SIM_NONE);
     nic_connect_out(nic, ether_switch_port(ether_switch, port));
-    uint32_t interface = ip_stack_add_interface(
-        instance->stack, &(struct ip_interface_options){
-                             .mac = spec->mac,
-                             .address = spec->address,
-                             .prefix_bits = spec->prefix_bits,
-                             .mtu = spec->mtu,
-                             .out = nic_machine_side(nic),
-                             .busy_until = instance->host->busy[spec->network],
-                         });
+    uint32_t interface =
+        ip_stack_add_interface(instance->stack, &(struct ip_interface_options){
+                                                    .mac = spec->mac,
+                                                    .address = spec->address,
+                                                    .prefix_bits = spec->prefix_bits,
+                                                    .mtu = spec->mtu,
+                                                    .out = nic_machine_side(nic),
+                                                    .pace = instance->host->paces[spec->network],
+                                                });
     SIM_ASSERT(interface == index);
     nic_connect_in(nic, ip_stack_sink(instance->stack, interface));
     instance->nics[index].nic = nic;

@@ -59,7 +59,7 @@ struct vm_host {
     enum second_level_format paging;
     enum dirty_log_mechanism dirty_log;
     struct ether_switch **switches; /* by network number; NULL where the host has no NIC on it */
-    const sim_time **busy;          /* the same: until when the NIC's wire is busy */
+    const struct wire_pace **paces; /* the same: of the NIC's wire */
     uint32_t switch_count;
     struct vm_instance *last; /* asked for last; NULL after any was destroyed */
 };

@@ -102,7 +102,7 @@ static void add_node(struct fixture *fixture, uint32_t i, uint32_t node_origin,
         .paging = i == 0 ? SECOND_LEVEL_EPT : SECOND_LEVEL_NPT,
         .dirty_log = i == 0 ? DIRTY_LOG_PML : DIRTY_LOG_WRITE_PROTECT,
         .switches = node->switches,
-        .busy = node->busy,
+        .paces = node->paces,
         .switch_count = 1,
     };
     vm_host_init(&node->host);

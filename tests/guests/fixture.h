@@ -33,7 +33,7 @@ struct fixture_node {
     struct machine *machine;
     struct vm_host host;
     struct ether_switch *switches[1];
-    const sim_time *busy[1]; /* its VMs sit on the switch: there is no wire */
+    const struct wire_pace *paces[1]; /* its VMs sit on the switch: there is no wire */
 };
 
 struct fixture {

@@ -280,7 +280,7 @@ static void add_host(struct world *world, const struct world_options *options, u
                                : link_entrance(world->link[i]),
     };
     if (options->wire_known) {
-        interface.busy_until = link_busy_until(world->link[i]);
+        interface.pace = link_pace(world->link[i]);
     }
     (void)ip_stack_add_interface(world->stack[i], &interface);
     const struct tcp_profile *profile =
