@@ -122,7 +122,8 @@ static enum rt_error error_of_end(enum tcp_end why)
 static bool has_fin(const struct tcp_connection *connection)
 {
     enum tcp_state state = tcp_state(connection);
-    return state == TCP_CLOSE_WAIT || state == TCP_CLOSING || state == TCP_LAST_ACK || state == TCP_TIME_WAIT;
+    return state == TCP_CLOSE_WAIT || state == TCP_CLOSING || state == TCP_LAST_ACK ||
+           state == TCP_TIME_WAIT;
 }
 
 static uint64_t readable(const struct rt_stream *stream)

@@ -29,32 +29,36 @@ struct stream_witness;
 
 /* One end of one direction. All zero before stream_witness_join. */
 struct stream_witness_end {
-    uint64_t offset;      /* bytes that passed                                        */
-    uint64_t sum;         /* over all of them                                         */
-    uint64_t verified;    /* receiver: bytes up to which the sums agreed              */
-    uint64_t key;         /* of the stream (W3)                                       */
-    uint32_t stream;      /* its place in the witness                                 */
-    bool wrong;           /* receiver: a comparison failed                            */
+    uint64_t offset;   /* bytes that passed                                        */
+    uint64_t sum;      /* over all of them                                         */
+    uint64_t verified; /* receiver: bytes up to which the sums agreed              */
+    uint64_t key;      /* of the stream (W3)                                       */
+    uint32_t stream;   /* its place in the witness                                 */
+    bool wrong;        /* receiver: a comparison failed                            */
 };
 
 struct stream_witness *stream_witness_new(void);
 /* Asserts that every end has left. */
 void stream_witness_close(struct stream_witness *witness);
-uint32_t stream_witness_live(const struct stream_witness *witness); /* streams that an end has joined */
+uint32_t stream_witness_live(
+    const struct stream_witness *witness); /* streams that an end has joined */
 
 /* The key of a stream (W3). Pure. */
 uint64_t stream_witness_key(uint64_t sender, uint64_t receiver, uint32_t initial_sequence);
 /* Makes `end` an end of the stream `key`, from end->offset and end->sum on. */
-void stream_witness_join(struct stream_witness *witness, struct stream_witness_end *end, uint64_t key);
+void stream_witness_join(struct stream_witness *witness, struct stream_witness_end *end,
+                         uint64_t key);
 void stream_witness_leave(struct stream_witness *witness, struct stream_witness_end *end);
 
 /* A slice enters the stream, or comes out of it. stream_witness_received returns false if a comparison has just failed. */
 void stream_witness_sent(struct stream_witness *witness, struct stream_witness_end *end,
                          const struct page_pool *pages, const struct slice *slice);
-SIM_CHECKED bool stream_witness_received(struct stream_witness *witness, struct stream_witness_end *end,
+SIM_CHECKED bool stream_witness_received(struct stream_witness *witness,
+                                         struct stream_witness_end *end,
                                          const struct page_pool *pages, const struct slice *slice);
 /* The sender will add no more; the receiver has everything. The latter returns false if the totals differ. */
 void stream_witness_sent_all(struct stream_witness *witness, const struct stream_witness_end *end);
-SIM_CHECKED bool stream_witness_received_all(struct stream_witness *witness, struct stream_witness_end *end);
+SIM_CHECKED bool stream_witness_received_all(struct stream_witness *witness,
+                                             struct stream_witness_end *end);
 
 #endif

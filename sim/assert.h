@@ -24,7 +24,8 @@ _Noreturn void sim_assert_failed(const char *condition, const char *file, int li
 /* What an assertion prints about the run in progress: `describe` writes at most `capacity` bytes with a final zero. One
  * describer at a time, the newest; NULL takes it away. The kernel installs its own for the time of sim_run. The second
  * text, set by the command line, is the line that repeats the run; it is borrowed until replaced. */
-void sim_assert_describer(void (*describe)(void *context, char *out, size_t capacity), void *context);
+void sim_assert_describer(void (*describe)(void *context, char *out, size_t capacity),
+                          void *context);
 void sim_assert_repeat_command(const char *command);
 
 #endif

@@ -17,7 +17,7 @@ typedef int64_t sim_time;
 #define SIM_S     INT64_C(1000000000)
 
 /* A result that must be looked at. */
-#define SIM_CHECKED __attribute__((warn_unused_result))
+#define SIM_CHECKED             __attribute__((warn_unused_result))
 #define SIM_LIKELY(condition)   __builtin_expect(!!(condition), 1)
 #define SIM_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
