@@ -48,6 +48,40 @@ static void rig_close(struct rig *rig)
     fixture_free(rig->fixture);
 }
 
+/* How long a wire lets senders queue: a millisecond, or half of its queue; also after either changed. */
+static const struct patience_case {
+    const char *name;
+    uint64_t rate_bps, queue_bytes;
+    sim_time patience_ns;
+} patience_cases[] = {
+    {"no limit", 10 * GBIT, 0, SIM_MS},
+    {"a long queue", GBIT, 1 << 20, SIM_MS},
+    {"a fast wire", 10 * GBIT, 1 << 20, 419430},
+    {"just as long", GBIT, 250000, SIM_MS},
+    {"a short queue", GBIT, 100000, 400 * SIM_US},
+    {"a frame", GBIT, 1514, 6056},
+    {"slow and without limit", 9600, 0, SIM_MS},
+    {"as long as can be", 1000, UINT64_C(1) << 36, SIM_MS},
+};
+
+static void patience(void)
+{
+    for (size_t i = 0; i < sizeof patience_cases / sizeof patience_cases[0]; i++) {
+        const struct patience_case *row = &patience_cases[i];
+        struct rig rig, changed;
+        rig_open(&rig, &(struct link_options){.rate_bps = row->rate_bps,
+                                              .queue_bytes_max = row->queue_bytes});
+        rig_open(&changed, &(struct link_options){.rate_bps = 7, .queue_bytes_max = 7});
+        link_set_rate(changed.link, row->rate_bps, 1);
+        link_set_queue(changed.link, row->queue_bytes, 1);
+        cr_expect_eq(link_pace(rig.link)->patience_ns, row->patience_ns, "%s", row->name);
+        cr_expect_eq(link_pace(changed.link)->patience_ns, row->patience_ns, "%s, changed",
+                     row->name);
+        rig_close(&changed);
+        rig_close(&rig);
+    }
+}
+
 /* `count` frames sent at once; the last arrives at `last_ns`. */
 static const struct time_case {
     const char *name;
@@ -369,6 +403,7 @@ Test(link, frames)
 Test(link, times_and_losses)
 {
     links_time_frames();
+    patience();
     breaks_take_what_they_should();
     loss_is_keyed();
     watching_changes_nothing();
