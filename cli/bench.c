@@ -107,21 +107,23 @@ static void find_program(char out[PATH_MAX])
     }
 }
 
-/* Installed beside the program, or in the tree that this is called from. */
+/* Installed beside the program; in the tree that it was built in; in the one that this is called from. */
 static bool find_scenarios(const char *program, char out[PATH_MAX])
 {
+    static const char *const beside[] = {"../share/orrery/scenarios", "../scenarios"};
     const char *slash = strrchr(program, '/');
     int length = slash != NULL ? (int)(slash - program) : 1;
-    int written = snprintf(out, PATH_MAX, "%.*s/../share/orrery/scenarios/bench", length,
-                           slash != NULL ? program : ".");
-    if (written >= PATH_MAX || access(out, R_OK) != 0) {
-        snprintf(out, PATH_MAX, "scenarios/bench");
-        if (access(out, R_OK) != 0) {
-            return false;
+    for (size_t i = 0; i < sizeof(beside) / sizeof(beside[0]); i++) {
+        int written =
+            snprintf(out, PATH_MAX, "%.*s/%s", length, slash != NULL ? program : ".", beside[i]);
+        char bench[PATH_MAX + sizeof("/bench")];
+        snprintf(bench, sizeof bench, "%s/bench", out);
+        if (written < PATH_MAX && access(bench, R_OK) == 0) {
+            return true;
         }
     }
-    *strrchr(out, '/') = 0;
-    return true;
+    snprintf(out, PATH_MAX, "scenarios");
+    return access("scenarios/bench", R_OK) == 0;
 }
 
 /* ---- output --------------------------------------------------------------------------------------------------------------------- */
@@ -193,9 +195,8 @@ static int measure(const struct bench_arguments *arguments)
     int status = COMMAND_HELD;
     find_program(program);
     if (!find_scenarios(program, folder)) {
-        fputs("orrery: the scenarios are not there: neither ../share/orrery/scenarios/bench beside "
-              "the program nor "
-              "scenarios/bench here\n",
+        fputs("orrery: the scenarios are not there: no ../share/orrery/scenarios/bench or "
+              "../scenarios/bench beside the program, and no scenarios/bench here\n",
               stderr);
         return COMMAND_WRONG_INPUT;
     }
