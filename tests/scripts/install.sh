@@ -11,6 +11,17 @@ if [[ -d scenarios ]]; then
     diff -r scenarios "$scratch/destination/usr/share/orrery/scenarios" >"$scratch/out" || fail "scenarios differ: $(head -n 2 "$scratch/out")"
 fi
 [[ -z $orrery ]] || expect_exit 0 "$scratch/destination/usr/bin/orrery" --help
+# What is installed runs from anywhere, with the files that its scenarios name.
+if [[ -n $orrery ]]; then
+    mkdir "$scratch/anywhere"
+    cd "$scratch/anywhere" || exit 1
+    expect_exit 0 ../destination/usr/bin/orrery run ../destination/usr/share/orrery/scenarios/live-migration.yaml
+    expect_said 'PASS  web moved node1 -> node2'
+    expect_exit 0 "$scratch/destination/usr/bin/orrery" run "$scratch/destination/usr/share/orrery/scenarios/live-migration.yaml" --quiet
+    [[ -z $(ls -A) ]] || fail "a run left files: $(ls -A)"
+    cd "$root" || exit 1
+    rmdir "$scratch/anywhere"
+fi
 expect_exit 0 make uninstall "DESTDIR=$scratch/destination" PREFIX=/usr
 left=$(find "$scratch/destination" -type f)
 [[ -z $left ]] || fail "make uninstall left $left"
