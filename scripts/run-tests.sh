@@ -84,6 +84,10 @@ suite_step() { # NAME PROGRAM
         echo "FAIL printed no summary" >>"$log"
         code=1
     fi
+    if grep -aq 'ERROR: LeakSanitizer' "$log"; then # Criterion does not look at how its children end
+        echo "FAIL memory leaked" >>"$log"
+        code=1
+    fi
     count_step "$1" "$good" $((tested - good)) 0
 }
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RIG_REQUEST 2 /* the migration's item in the timeline, from 1 */
+
 static const char scenario_text[] =
     "name: rig\n"
     "networks:\n"
@@ -19,7 +21,7 @@ static const char scenario_text[] =
     "vms:\n"
     "  web:\n"
     "    node: node1\n"
-    "    memory: 1MiB\n"
+    "    memory: 512KiB\n"
     "    nics: [lan]\n"
     "    guest:\n"
     "      content: {zero: 50%}\n"
@@ -28,7 +30,8 @@ static const char scenario_text[] =
     "timeline:\n"
     "  - {at: 0s, ping: {from: alice, to: web, every: 100ms}, as: ping}\n"
     "  - {at: 1s, live-migrate: {vm: web, to: node2, over: [move], rounds: 3}, as: mig}\n"
-    "end: {at: 45s}\n";
+    "  - {at: 40s, live-migrate: {vm: web, to: node2, over: [move], rounds: 3}, as: again}\n"
+    "end: {at: 39s}\n";
 
 struct rig {
     const struct rig_plan *plan;
@@ -107,6 +110,10 @@ static void strike(void *context)
         break;
     case RIG_FILL_STORE_AT_CALL:
         node_store_set_full(rig->world->nodes[rig->plan->node].side->store, true);
+        break;
+    case RIG_CANCEL_AT_CALL:
+        rig->outcome->cancelled =
+            migration_service_cancel(rig->world->nodes[0].migration, RIG_REQUEST) == RT_OK;
         break;
     default:
         cut(rig, true);
@@ -190,7 +197,8 @@ struct rig_outcome rig_run(const struct rig_plan *plan)
 {
     struct rig_outcome outcome = {0};
     char why[512];
-    const struct scenario_options options = {.set = plan->set, .set_count = plan->set_count};
+    const struct scenario_options options = {.set = (const char *const[]){"end.at=60s"},
+                                             .set_count = plan->again};
     struct scenario *scenario = rig_load(scenario_text, &options);
     struct run *run =
         run_new(&(struct run_options){.scenario = scenario, .until = SIM_NEVER, .version = "test"},

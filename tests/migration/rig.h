@@ -1,6 +1,6 @@
 /* tests/migration/rig.h - a small cluster with one migration, broken at will.
  *
- * Two nodes on a switch of their own for migration, a client that pings, a VM of 256 pages that writes all the time. A rig
+ * Two nodes on a switch of their own for migration, a client that pings, a VM of 128 pages that writes all the time. A rig
  * is one run of it with at most one break; what came of it is judged by the oracles and by where the VM runs. */
 #ifndef ORRERY_TESTS_MIGRATION_RIG_H
 #define ORRERY_TESTS_MIGRATION_RIG_H
@@ -9,6 +9,7 @@
 #include "testbed/world.h"
 
 #define RIG_ORDERED_AT SIM_S /* the migration */
+#define RIG_AGAIN_AT   (40 * SIM_S)
 
 enum rig_break {
     RIG_NOTHING,
@@ -16,6 +17,7 @@ enum rig_break {
     RIG_CRASH_AT_CALL, /* power of a node fails at its nth blocking call after the order; back after `for_ns` */
     RIG_CUT_AT_CALL, /* a node's migration link is cut, one direction or both, at its nth blocking call, for `for_ns` */
     RIG_FREEZE_AT_CALL,
+    RIG_CANCEL_AT_CALL,     /* an administrator cancels it */
     RIG_FILL_STORE_AT_CALL, /* nothing more fits on a node's store */
 };
 
@@ -24,9 +26,8 @@ struct rig_plan {
     uint32_t node; /* 0: source, 1: target */
     bool to, from; /* directions, for drops and cuts */
     uint64_t nth;
-    sim_time for_ns;    /* SIM_NEVER: to the end */
-    const char *set[4]; /* changes to the scenario */
-    uint32_t set_count;
+    bool again;      /* the VM is ordered to go there again at RIG_AGAIN_AT */
+    sim_time for_ns; /* SIM_NEVER: to the end */
 };
 
 /* Where the VM is at the end. */
@@ -38,6 +39,7 @@ struct rig_outcome {
     bool paused_somewhere; /* an instance that does not run is left */
     enum judge_step step;  /* of the migration when the break happened */
     bool given, owned;     /* had happened when the break did */
+    bool cancelled;        /* the cancel was accepted */
     char why[256];         /* the first oracle that failed, or "" */
     char how[192];         /* the migration's end */
     uint64_t calls[2];     /* blocking calls of the nodes */

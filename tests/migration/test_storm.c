@@ -10,7 +10,7 @@
 #include <string.h>
 
 #ifndef STORM_SEEDS /* more of them by hand: make EXTRA_CFLAGS=-DSTORM_SEEDS=10000 */
-#define STORM_SEEDS RIG_STRIDE(600, 60)
+#define STORM_SEEDS RIG_STRIDE(300, 30)
 #endif
 #define STRIKES_MAX 6u
 #define CALLS                                                                                      \

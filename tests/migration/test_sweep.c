@@ -45,7 +45,7 @@ Test(migration, every_lost_frame)
     };
     for (size_t w = 0; w < sizeof wires / sizeof *wires; w++) {
         bool used = true;
-        for (uint64_t nth = 0; used && nth < NTH_MAX; nth++) {
+        for (uint64_t nth = 0; used && nth < NTH_MAX; nth += RIG_STRIDE(1, 13)) {
             struct rig_plan plan = {.kind = RIG_DROP_FRAME,
                                     .node = wires[w].node,
                                     .to = wires[w].to,
@@ -66,11 +66,11 @@ static void sweep_calls(struct rig_plan plan, const char *what,
                         void (*check)(const struct rig_outcome *, const char *, uint64_t))
 {
     bool used = true;
-    uint64_t runs = 0;
-    for (plan.nth = 0; used && plan.nth < NTH_MAX; plan.nth++) {
+    uint64_t calls = 0;
+    for (plan.nth = 0; used && plan.nth < NTH_MAX; plan.nth += RIG_STRIDE(1, 4)) {
         struct rig_outcome o = rig_run(&plan);
         used = o.used;
-        runs++;
+        calls = plan.nth;
         if (used && o.step != JUDGE_DONE) {
             expect_sound(&o, what, plan.nth);
             check(&o, what, plan.nth);
@@ -78,7 +78,7 @@ static void sweep_calls(struct rig_plan plan, const char *what,
             break; /* what follows is the quiet after the migration */
         }
     }
-    cr_assert(runs > 20, "%s: only %llu calls were struck", what, (unsigned long long)runs);
+    cr_assert(calls > 20, "%s: only %llu calls were struck", what, (unsigned long long)calls);
 }
 
 /* The rows of the hand-over table (DESIGN section 3), each with its three columns. */
@@ -139,8 +139,12 @@ Test(migration, one_direction_is_cut_at_every_call)
 {
     struct rig_plan plan = {.kind = RIG_CUT_AT_CALL, .to = true, .for_ns = 20 * SIM_S};
     sweep_calls(plan, "towards the source cut", link_cut);
+    plan.node = 1;
+    sweep_calls(plan, "towards the target cut, at its calls", link_cut);
     plan = (struct rig_plan){.kind = RIG_CUT_AT_CALL, .from = true, .for_ns = 20 * SIM_S};
     sweep_calls(plan, "from the source cut", link_cut);
+    plan.node = 1;
+    sweep_calls(plan, "from the target cut, at its calls", link_cut);
 }
 
 Test(migration, nodes_hang_at_every_call)
@@ -162,4 +166,66 @@ Test(migration, the_store_is_full_from_every_call_on)
     plan.for_ns = 3 * SIM_S;
     plan.node = 1;
     sweep_calls(plan, "target's store is full for 3 s", somebody_runs);
+}
+
+/* Before the commit point it is cancelled, after it nothing is. */
+static void cancelled(const struct rig_outcome *o, const char *what, uint64_t nth)
+{
+    bool right = o->cancelled ? o->place == RIG_AT_SOURCE && strcmp(o->how, "cancelled") == 0
+                              : o->place == RIG_AT_TARGET && strcmp(o->how, "completed") == 0;
+    cr_expect(right, "%s, nth %llu: %s, it is %s (%s)", what, (unsigned long long)nth,
+              o->cancelled ? "cancelled" : "too late", place_name(o->place), o->how);
+    cr_expect(!o->cancelled || !o->given, "%s, nth %llu: cancelled though given", what,
+              (unsigned long long)nth);
+}
+
+Test(migration, is_cancelled_at_every_call)
+{
+    struct rig_plan plan = {.kind = RIG_CANCEL_AT_CALL, .for_ns = SIM_NEVER};
+    sweep_calls(plan, "cancelled at a call of the source", cancelled);
+    plan.node = 1;
+    sweep_calls(plan, "cancelled at a call of the target", cancelled);
+}
+
+/* Whatever became of the first attempt: unless the VM was lost with a host, the next one moves it, or it is there already. */
+static void moved_in_the_end(const struct rig_outcome *o, const char *what, uint64_t nth)
+{
+    cr_expect(o->place == RIG_AT_TARGET, "%s, nth %llu: after the next attempt it is %s", what,
+              (unsigned long long)nth, place_name(o->place));
+}
+
+static void moved_unless_lost(const struct rig_outcome *o, const char *what, uint64_t nth)
+{
+    bool lost = o->place == RIG_NOWHERE && o->step >= JUDGE_RESUME && !o->paused_somewhere;
+    cr_expect(lost || o->place == RIG_AT_TARGET,
+              "%s, nth %llu: after the next attempt it is %s (%s)", what, (unsigned long long)nth,
+              place_name(o->place), o->how);
+}
+
+Test(migration, succeeds_at_the_next_attempt)
+{
+    static const struct {
+        const char *name;
+        struct rig_plan plan;
+        void (*check)(const struct rig_outcome *, const char *, uint64_t);
+    } rows[] = {
+        {"after a cancel", {.kind = RIG_CANCEL_AT_CALL, .for_ns = SIM_NEVER}, moved_in_the_end},
+        {"after a cut",
+         {.kind = RIG_CUT_AT_CALL, .to = true, .from = true, .for_ns = 7 * SIM_S},
+         moved_in_the_end},
+        {"after the target hung",
+         {.kind = RIG_FREEZE_AT_CALL, .node = 1, .for_ns = 12 * SIM_S},
+         moved_in_the_end},
+        {"after the source hung",
+         {.kind = RIG_FREEZE_AT_CALL, .node = 0, .for_ns = 12 * SIM_S},
+         moved_in_the_end},
+        {"after the target crashed",
+         {.kind = RIG_CRASH_AT_CALL, .node = 1, .for_ns = 3 * SIM_S},
+         moved_unless_lost},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct rig_plan plan = rows[i].plan;
+        plan.again = true;
+        sweep_calls(plan, rows[i].name, rows[i].check);
+    }
 }

@@ -43,6 +43,7 @@ done <<'CASES'
 all is well||||0|6 passed, 0 failed
 a test failed|summary 3 2 1; exit 1|||2|5 passed, 1 failed
 a suite ends badly after its tests|summary 3 3 0; exit 1|||2|6 passed, 1 failed
+a suite leaks|echo "==1==ERROR: LeakSanitizer: detected memory leaks" >&2; summary 3 3 0|||2|6 passed, 1 failed
 a suite dies|kill -9 $$|||2|3 passed, 1 failed
 a suite says nothing|exit 0|||2|3 passed, 1 failed
 a suite hangs|sleep 5|||2|3 passed, 1 failed
