@@ -249,7 +249,7 @@ static bool chunks_get_index(struct recording_chunks *chunks, struct recording_c
 static bool chunks_locator_says(const struct recording_chunks *chunks, uint64_t at,
                                 uint64_t end_offset)
 {
-    uint8_t bytes[RECORDING_LOCATOR_BYTES];
+    uint8_t bytes[RECORDING_LOCATOR_BYTES] = {0};
     struct recording_cursor cursor = recording_cursor_over(bytes, sizeof(bytes));
     return chunks->length - at == sizeof(bytes) && chunks_read(chunks, at, bytes, sizeof(bytes)) &&
            recording_get_u64(&cursor) == end_offset;
