@@ -162,8 +162,10 @@ static const struct {
      "expect: [bulk.goodput > 9Mbit/s, bulk.goodput < 10Mbit/s]\n",
      "pp"},
     {"queue: frames that do not fit name it",
-     "  - {at: 0s, fault: {link: alice/lan, queue: 4KiB, direction: from, for: 10s}, as: a}\n"
-     "  - {at: 1s, tcp-bulk: {from: alice, to: bob, over: lan, bytes: 256KiB}, as: bulk}\n"
+     "  - {at: 0s, fault: {link: alice/lan, queue: 4KiB, rate: 100Mbit/s, direction: to, for: "
+     "10s}, "
+     "as: a}\n"
+     "  - {at: 1s, tcp-bulk: {from: bob, to: alice, over: lan, bytes: 256KiB}, as: bulk}\n"
      "expect: [a.hits > 0, a.hits == alice/lan.drops, alice/lan.queue-max <= 4KiB, bulk.outcome == "
      "succeeded]\n",
      "pppp"},
