@@ -250,9 +250,11 @@ static bool chunks_locator_says(const struct recording_chunks *chunks, uint64_t 
                                 uint64_t end_offset)
 {
     uint8_t bytes[RECORDING_LOCATOR_BYTES];
+    if (chunks->length - at != sizeof(bytes) || !chunks_read(chunks, at, bytes, sizeof(bytes))) {
+        return false;
+    }
     struct recording_cursor cursor = recording_cursor_over(bytes, sizeof(bytes));
-    return chunks->length - at == sizeof(bytes) && chunks_read(chunks, at, bytes, sizeof(bytes)) &&
-           recording_get_u64(&cursor) == end_offset;
+    return recording_get_u64(&cursor) == end_offset;
 }
 
 /* The quick way in: locator, end chunk, index. */
