@@ -249,10 +249,12 @@ static bool chunks_get_index(struct recording_chunks *chunks, struct recording_c
 static bool chunks_locator_says(const struct recording_chunks *chunks, uint64_t at,
                                 uint64_t end_offset)
 {
-    uint8_t bytes[RECORDING_LOCATOR_BYTES] = {0};
+    uint8_t bytes[RECORDING_LOCATOR_BYTES];
+    if (chunks->length - at != sizeof(bytes) || !chunks_read(chunks, at, bytes, sizeof(bytes))) {
+        return false;
+    }
     struct recording_cursor cursor = recording_cursor_over(bytes, sizeof(bytes));
-    return chunks->length - at == sizeof(bytes) && chunks_read(chunks, at, bytes, sizeof(bytes)) &&
-           recording_get_u64(&cursor) == end_offset;
+    return recording_get_u64(&cursor) == end_offset;
 }
 
 /* The quick way in: locator, end chunk, index. */

@@ -17,9 +17,9 @@ struct model {
     uint8_t dirty[PAGES_MAX];   /* stored to since the log was read */
     uint8_t pending[PAGES_MAX]; /* to be sent in this round */
     uint32_t dirty_count, pending_count;
-    uint32_t harvested_count;                    /* pending when the log was read last */
-    uint64_t sent[ROUNDS_MAX], zero[ROUNDS_MAX]; /* of each round of this migration */
-    int64_t *queue;                              /* sent and not arrived: page * 2 + zero */
+    uint32_t harvested_count;                   /* pending when the log was read last */
+    int64_t sent[ROUNDS_MAX], zero[ROUNDS_MAX]; /* of each round of this migration */
+    int64_t *queue;                             /* sent and not arrived: page * 2 + zero */
     size_t queue_first, queue_end;
     uint64_t migrations, rounds, harvests;
 };
