@@ -45,7 +45,7 @@ static const struct argp parser = {
            "that was cut short is compared "
            "up to where it ends.\n\n"
            "Exit status: 0 equal, 1 different, 2 wrong input, 3 a scenario does not repeat, which "
-           "is a defect of Orrery.",
+           "is a defect of Orrery, 4 nothing could be compared.",
 };
 
 /* ---- progress ------------------------------------------------------------------------------------------------------------------- */

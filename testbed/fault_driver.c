@@ -139,12 +139,24 @@ static void owe_nth(struct fault_driver *driver, const struct scenario_fault *fa
 
 /* ---- machines -------------------------------------------------------------------------------------------------------------------- */
 
+/* Where a VM is powered on: where it ran last, as its administrator would expect. */
+static uint32_t node_of(const struct world *world, uint32_t vm)
+{
+    const struct vm_host *host = vm_world_ran_last(&world->vms, &world->vm_specs[vm]);
+    for (uint32_t i = 0; i < world->scenario->node_count; i++) {
+        if (host == &world->nodes[i].vm_host) {
+            return i;
+        }
+    }
+    return world->scenario->vms[vm].node;
+}
+
 static void power_vm(struct world *world, uint32_t vm, bool on)
 {
     struct vm_instance *instance = vm_world_current(&world->vms, &world->vm_specs[vm]);
     const int64_t values[] = {0};
     if (on && instance == NULL) {
-        (void)world_boot_vm(world, vm, world->scenario->vms[vm].node);
+        (void)world_boot_vm(world, vm, node_of(world, vm));
     } else if (!on && instance != NULL) {
         world_say(world, RUN_MACHINE, world->vm_specs[vm].origin, 0, values, "off");
         vm_instance_destroy(instance);

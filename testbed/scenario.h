@@ -175,7 +175,7 @@ struct scenario_trace {
 struct scenario_service {
     const struct yaml_node *source;
     int64_t port;
-    int64_t work_ns; /* processor time for each request */
+    int64_t work_ns; /* how long each request is worked on */
 };
 
 struct scenario_guest {

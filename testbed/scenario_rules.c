@@ -9,6 +9,7 @@
 #include "testbed/cpu_table.h"
 #include "testbed/loader.h"
 #include "testbed/timeline_rules.h"
+#include "vm/guest.h"
 
 #define PAGE_SIZE_BYTES 4096
 
@@ -249,7 +250,13 @@ static void check_guest(const struct scenario *scenario, const struct scenario_v
     check_loads(vm, guest->reads, guest->read_count, diagnostics);
     check_trace(scenario, vm, ignore_files, diagnostics);
     check_tcp(&guest->tcp, diagnostics);
-    for (uint32_t i = 0; i < guest->service_count && guest->service_count <= 1024; i++) {
+    if (guest->service_count > GUEST_SERVICES_MAX) {
+        diagnostics_error(diagnostics, loader_place(guest->source, "services"),
+                          "%u services; a guest has at most %u", (unsigned)guest->service_count,
+                          GUEST_SERVICES_MAX);
+        return;
+    }
+    for (uint32_t i = 0; i < guest->service_count; i++) {
         for (uint32_t j = 0; j < i; j++) {
             if (guest->services[i].port == guest->services[j].port &&
                 guest->services[i].port != QUANTITY_ABSENT) {

@@ -729,7 +729,7 @@ static const struct schema_map vm_map = {
 
 /* ---- the timeline -------------------------------------------------------------------------------------------------- */
 
-#define FROM_TO(type_name, what)                                                                   \
+#define FROM_TO(type_name, what, to_parts, to_meaning)                                             \
     {.name = "from",                                                                               \
      AT(type_name, from),                                                                          \
      .type = SCHEMA_PART,                                                                          \
@@ -739,9 +739,9 @@ static const struct schema_map vm_map = {
         {.name = "to",                                                                             \
          AT(type_name, to),                                                                        \
          .type = SCHEMA_PART,                                                                      \
-         .parts = ANY_MACHINE,                                                                     \
+         .parts = to_parts,                                                                        \
          .required = true,                                                                         \
-         .meaning = "The machine at the other end: a VM, a node or a client."},                    \
+         .meaning = to_meaning},                                                                   \
     {                                                                                              \
         .name = "over", AT(type_name, over), .type = SCHEMA_INDEX,                                 \
         .parts = PART(SCENARIO_NETWORK),                                                           \
@@ -749,8 +749,10 @@ static const struct schema_map vm_map = {
         .meaning = "The network it goes over."                                                     \
     }
 
+#define ANY_END "The machine at the other end: a VM, a node or a client."
+
 static const struct schema_key ping_keys[] = {
-    FROM_TO(scenario_ping, "pings"),
+    FROM_TO(scenario_ping, "pings", ANY_MACHINE, ANY_END),
     {.name = "every",
      AT(scenario_ping, every_ns),
      .type = SCHEMA_QUANTITY,
@@ -798,7 +800,7 @@ static const struct schema_group request_groups[] = {
      .stored = true,
      .offset = offsetof(struct scenario_request, pace)}};
 static const struct schema_key request_keys[] = {
-    FROM_TO(scenario_request, "asks"),
+    FROM_TO(scenario_request, "asks", PART(SCENARIO_VM), "The VM that answers."),
     {.name = "every",
      AT(scenario_request, every_ns),
      .type = SCHEMA_QUANTITY,
@@ -870,7 +872,7 @@ static const struct schema_choice bulk_congestion_choices[] = {
     {"reno", SCENARIO_BULK_RENO, "RFC 5681 and 6582"},
     {0}};
 static const struct schema_key bulk_keys[] = {
-    FROM_TO(scenario_bulk, "sends"),
+    FROM_TO(scenario_bulk, "sends", ANY_MACHINE, ANY_END),
     {.name = "bytes",
      AT(scenario_bulk, bytes),
      .type = SCHEMA_QUANTITY,

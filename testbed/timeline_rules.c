@@ -7,6 +7,7 @@
 #include "testbed/expression.h"
 #include "testbed/loader.h"
 #include "testbed/schema.h"
+#include "vm/guest.h"
 
 #define END_AFTER_LAST_NS (10 * SIM_S)
 #define END_AT_MOST_NS    (3600 * SIM_S)
@@ -234,6 +235,40 @@ static int opened_port_compare(const void *a, const void *b)
     return x->item < y->item ? -1 : x->item > y->item;
 }
 
+/* A port that only a request names is served too, without work. */
+static void serve_requests(struct scenario *scenario, struct diagnostics *diagnostics)
+{
+    for (uint32_t i = 0; i < scenario->item_count; i++) {
+        const struct scenario_request *request = &scenario->timeline[i].action.request;
+        if (scenario->timeline[i].kind != SCENARIO_REQUEST || request->to.kind != SCENARIO_VM ||
+            request->port == QUANTITY_ABSENT) {
+            continue;
+        }
+        struct scenario_guest *guest = &scenario->vms[request->to.index].guest;
+        bool served = guest->service_count > GUEST_SERVICES_MAX; /* reported where they stand */
+        for (uint32_t j = 0; j < guest->service_count; j++) {
+            served = served || guest->services[j].port == request->port;
+        }
+        if (served) {
+            continue;
+        }
+        if (guest->service_count == GUEST_SERVICES_MAX) {
+            diagnostics_error(diagnostics, loader_place(request->source, "port"),
+                              "'%s' serves %u other ports already, and cannot serve more",
+                              scenario->vms[request->to.index].name, GUEST_SERVICES_MAX);
+            continue;
+        }
+        struct scenario_service *services =
+            arena_alloc(&scenario->arena, (guest->service_count + 1) * sizeof(*services));
+        if (guest->service_count > 0) {
+            memcpy(services, guest->services, guest->service_count * sizeof(*services));
+        }
+        services[guest->service_count++] =
+            (struct scenario_service){.source = request->source, .port = request->port};
+        guest->services = services;
+    }
+}
+
 static void check_ports(struct scenario *scenario, struct diagnostics *diagnostics)
 {
     struct opened_port *ports =
@@ -370,6 +405,7 @@ void timeline_rules_apply(struct scenario *scenario, struct diagnostics *diagnos
         check_waits_for_itself(&scenario->timeline[i], i, diagnostics);
     }
     check_first_migrations(scenario, diagnostics);
+    serve_requests(scenario, diagnostics);
     check_ports(scenario, diagnostics);
     decide_end(&scenario->end, diagnostics);
     for (uint32_t i = 0; i < scenario->expect_count; i++) {

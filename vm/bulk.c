@@ -27,6 +27,8 @@ struct bulk {
     sim_time started;
     struct traffic_place from, to;
     bool begun, listening, landed, over;
+    bool
+        released; /* the sender has closed its connection, which goes on to its end by itself, wherever its VM moves */
     struct tcp_connection *out, *in;
     uint64_t flow_out, flow_in; /* 0: there was none yet */
     uint64_t sent, received, progress;
@@ -163,6 +165,7 @@ static void on_sender_drained(void *context, struct tcp_connection *connection)
     if (bulk->sent < bulk->options.bytes) {
         fill(bulk);
     } else if (bulk->options.close) {
+        bulk->released = traffic_place_runs(&bulk->from);
         traffic_place_release(&bulk->from, &bulk->out);
     }
 }
@@ -330,7 +333,7 @@ static struct tcp_accept_result on_accept(void *context, struct tcp_connection *
 static void on_from_attached(void *context, bool goes_on)
 {
     struct bulk *bulk = context;
-    if (!bulk->begun || (bulk->over && !bulk->landed)) {
+    if (!bulk->begun || bulk->released || (bulk->over && !bulk->landed)) {
         return;
     }
     bulk->out = goes_on ? traffic_place_connection(&bulk->from, bulk->flow_out) : NULL;

@@ -63,6 +63,8 @@ void vm_world_init(struct vm_world *world, struct net *net, const struct vm_spec
     *world =
         (struct vm_world){.net = net, .specs = specs, .spec_count = spec_count, .next_instance = 1};
     world->record_base = recorder_add_kinds(net->recorder, vm_record_kinds, VM_RECORD_KINDS);
+    world->ran_last = calloc(spec_count > 0 ? spec_count : 1, sizeof(struct vm_host *));
+    SIM_ASSERT(world->ran_last != NULL);
 }
 
 void vm_world_close(struct vm_world *world)
@@ -70,6 +72,14 @@ void vm_world_close(struct vm_world *world)
     while (world->instances != NULL) {
         vm_instance_destroy(world->instances);
     }
+    free(world->ran_last);
+    world->ran_last = NULL;
+}
+
+struct vm_host *vm_world_ran_last(const struct vm_world *world, const struct vm_spec *spec)
+{
+    SIM_ASSERT(spec >= world->specs && spec < world->specs + world->spec_count);
+    return world->ran_last[spec - world->specs];
 }
 
 const struct vm_spec *vm_world_spec(const struct vm_world *world, const char *name)
@@ -350,7 +360,9 @@ void vm_instance_destroy(struct vm_instance *instance)
 static void say_runs(struct vm_instance *instance)
 {
     const int64_t values[] = {instance->number, (int64_t)instance->host->origin};
+    struct vm_world *world = instance->host->world;
     instance->state = VM_RUNNING;
+    world->ran_last[instance->spec - world->specs] = instance->host;
     say(instance, VM_RUNS, values);
 }
 

@@ -44,9 +44,10 @@ struct vm_world {
     uint32_t record_base;
     const struct vm_spec *specs;
     uint32_t spec_count;
-    struct vm_instance *instances;  /* all, newest first */
-    uint32_t next_instance;         /* instances are numbered from 1 */
-    bool pages_recorded;            /* page states of some VM are asked for */
+    struct vm_instance *instances; /* all, newest first */
+    uint32_t next_instance;        /* instances are numbered from 1 */
+    struct vm_host **ran_last;     /* by spec: the host that ran it last; NULL before it ever ran */
+    bool pages_recorded;           /* page states of some VM are asked for */
     const struct vm_spec *pages_of; /* of this one; NULL: of all */
 };
 
@@ -83,6 +84,8 @@ void vm_world_init(struct vm_world *world, struct net *net, const struct vm_spec
                    uint32_t spec_count);
 /* Destroys what instances are left. */
 void vm_world_close(struct vm_world *world);
+/* The host that runs a VM, or ran it last, or NULL. */
+struct vm_host *vm_world_ran_last(const struct vm_world *world, const struct vm_spec *spec);
 const struct vm_spec *vm_world_spec(const struct vm_world *world, const char *name); /* or NULL */
 
 /* Asks the recorder for page states (VM_PAGE_*) of a VM, or of all where it is NULL. Before there is an instance. They are records of

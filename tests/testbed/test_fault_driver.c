@@ -162,12 +162,25 @@ static const struct {
      "expect: [bulk.goodput > 9Mbit/s, bulk.goodput < 10Mbit/s]\n",
      "pp"},
     {"queue: frames that do not fit name it",
-     "  - {at: 0s, fault: {link: alice/lan, queue: 4KiB, rate: 100Mbit/s, direction: to, for: "
-     "10s}, "
-     "as: a}\n"
-     "  - {at: 1s, tcp-bulk: {from: bob, to: alice, over: lan, bytes: 256KiB}, as: bulk}\n"
-     "expect: [a.hits > 0, a.hits == alice/lan.drops, alice/lan.queue-max <= 4KiB, bulk.outcome == "
+     "  - {at: 0s, fault: {link: bob/lan, rate: 100Mbit/s, direction: to}, as: slow}\n"
+     "  - {at: 0s, fault: {link: bob/lan, queue: 4KiB, direction: to, for: 10s}, as: a}\n"
+     "  - {at: 1s, tcp-bulk: {from: alice, to: bob, over: lan, bytes: 256KiB}, as: bulk}\n"
+     "expect: [a.hits > 0, a.hits == bob/lan.drops, bob/lan.queue-max <= 4KiB, bulk.outcome == "
      "succeeded]\n",
+     "pppp"},
+    {"queue: TCP does not overflow that of its own NIC",
+     "  - {at: 0s, fault: {link: alice/lan, queue: 4KiB, direction: from}, as: a}\n"
+     "  - {at: 1s, tcp-bulk: {from: alice, to: bob, over: lan, bytes: 256KiB}, as: bulk}\n"
+     "expect: [a.hits == 0, alice/lan.queue-max <= 4KiB, bulk.goodput > 900Mbit/s]\n",
+     "ppp"},
+    {"a VM starts again where it ran last",
+     "  - {at: 1s, live-migrate: {vm: web, to: node2}, as: move}\n"
+     "  - {at: 3s, power: {machine: web, do: reboot}}\n"
+     "  - {at: 4s, power: {machine: web, do: power-off}}\n"
+     "  - {at: 5s, power: {machine: web, do: power-on}}\n"
+     "end: {at: 6s}\n"
+     "expect: [move.outcome == succeeded, web.node == node2, web.state == running, {never: "
+     "web.node == node1 and move.end}]\n",
      "pppp"},
     {"the n-th frame of two faults, each its own",
      "  - {at: 0s, ping: {from: alice, to: bob, over: lan, every: 100ms, count: 30}, as: ping}\n"

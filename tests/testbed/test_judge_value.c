@@ -126,6 +126,7 @@ static const struct {
      "ppp"},
     {"what came of bulk transfers and requests to nobody",
      "  - {at: 0s, power: {machine: bob, do: power-off}}\n"
+     "  - {at: 0s, power: {machine: web, do: power-off}}\n"
      "  - {at: 1s, request: {from: alice, to: web, port: 81, every: 1s, timeout: 500ms}, as: ask}\n"
      "  - {at: 1s, ping: {from: alice, to: bob, over: lan, count: 3, every: 1s, timeout: 500ms}, "
      "as: ping}\n"
@@ -133,6 +134,12 @@ static const struct {
      "expect: [ask.answered == 0, ask.failed > 0, ping.lost == 3, ping.received == 0, "
      "ping.rtt.max < 1s, bob.state == powered-down]\n",
      "ppppup"},
+    {"a port that only a request names is served",
+     "  - {at: 1s, request: {from: alice, to: web, port: 81, every: 1s}, as: ask}\n"
+     "  - {at: 1s, request: {from: bob, to: web, every: 1s}, as: too}\n"
+     "end: {at: 9500ms}\n"
+     "expect: [ask.answered == 9, ask.failed == 0, too.answered == 9]\n",
+     "ppp"},
 };
 
 Test(judge_value, rows)
