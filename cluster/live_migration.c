@@ -618,6 +618,31 @@ RT_BLOCKS static bool wait_for_target(struct migration_source *m)
     return still_wanted(m) == RT_OK;
 }
 
+/* One at a time: between reading the counter and storing it another task would read the same, and two migrations bear one id. */
+RT_BLOCKS static enum rt_error take_id(struct migration_source *m)
+{
+    struct migration_service *service = m->service;
+    struct rt *rt = service->rt;
+    enum rt_error err = RT_OK;
+    while (service->numbering && err == RT_OK) {
+        service->numbering_awaited = true;
+        err = rt_wait(rt, &service->changed, m->give_up_at);
+    }
+    if (err == RT_OK) {
+        service->numbering = true;
+        err = migration_journal_new_id(rt, &m->id);
+        service->numbering = false;
+    }
+    if (service->numbering_awaited && !service->numbering) {
+        service->numbering_awaited = false;
+        rt_signal_all(rt, &service->changed);
+    }
+    if (err != RT_OK) {
+        say_why(m, "no id from the journal: ", error_text(err));
+    }
+    return err;
+}
+
 /* What the seven steps need from this node before they begin. */
 RT_BLOCKS static enum rt_error prepare(struct migration_source *m)
 {
@@ -639,11 +664,7 @@ RT_BLOCKS static enum rt_error prepare(struct migration_source *m)
         say_why(m, "no memory at the source", "");
         return RT_NO_MEMORY;
     }
-    enum rt_error err = migration_journal_new_id(rt, &m->id);
-    if (err != RT_OK) {
-        say_why(m, "the node's store failed: ", error_text(err));
-    }
-    return err;
+    return take_id(m);
 }
 
 void migration_source_free(struct rt *rt, struct migration_source *m)

@@ -60,7 +60,9 @@ struct migration_service {
     struct migration_settings settings;
     struct migration_source *outgoing;
     struct migration_incoming *incoming;
-    struct rt_condition changed; /* a place between a pair has become free */
+    bool numbering;         /* a task takes an id from the journal, and waits for its store, ... */
+    bool numbering_awaited; /* ... and others wait for it */
+    struct rt_condition changed; /* a place between a pair has become free, or the journal */
 };
 
 /* Migrations between this node and `peer`, both directions, that take a place. */

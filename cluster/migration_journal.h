@@ -21,7 +21,8 @@ struct migration_entry {
     struct migration_peer peer; /* the other node */
 };
 
-/* A new id, never given out before by this node: counts durably. Errors of rt_store_put. */
+/* A new id, never given out before by this node: counts durably. One call at a time (it blocks between reading and writing). Errors of
+ * rt_store_put. */
 RT_CHECKED RT_BLOCKS enum rt_error migration_journal_new_id(struct rt *rt, uint64_t *id);
 /* Durable when it returns RT_OK. Errors of rt_store_put. */
 RT_CHECKED RT_BLOCKS enum rt_error migration_journal_put(struct rt *rt,
