@@ -240,10 +240,10 @@ static enum rt_error streams_accept(struct rt *rt, struct rt_listener *listener,
                                     struct rt_stream **out, struct rt_address *peer)
 {
     struct rt_side *side = rt_side_of(rt);
-    rt_side_charge(side->costs->call);
-    rt_side_pay(rt_side_of(rt));
     enum task_wake wake = TASK_SIGNALLED;
+    rt_side_charge(side->costs->call);
     listener->waiters++;
+    rt_side_pay(side);
     while (listener->first == NULL && !listener->closing && wake == TASK_SIGNALLED) {
         wake = task_wait(&listener->waiting, deadline);
     }
@@ -336,24 +336,38 @@ static enum rt_error streams_connect(struct rt *rt, struct rt_address peer, rt_t
 
 /* ---- reading and writing ----------------------------------------------------------------------------------------------------------- */
 
+/* A task is inside a call on a stream from before it pays for the call until it comes out: the object stays while others close it. */
+static void enter(struct rt_stream *stream)
+{
+    stream->waiters++;
+    rt_side_pay(stream->side);
+}
+
+static void leave(struct rt_stream *stream)
+{
+    SIM_ASSERT(stream->waiters > 0);
+    stream->waiters--;
+    stream_maybe_free(stream);
+}
+
 /* Waits until `length` bytes can be read. On failure nothing was consumed. */
 static enum rt_error wait_readable(struct rt_stream *stream, uint64_t length, rt_time deadline)
 {
     enum task_wake wake = TASK_SIGNALLED;
-    stream->waiters++;
     while (!stream->closing && readable(stream) < length && !stream->ended && !stream->finished &&
            wake == TASK_SIGNALLED) {
         if (stream->connection != NULL && has_fin(stream->connection)) {
             stream->finished = true;
             break;
         }
-        stream->wanted = length;
+        /* The least that any reader waits for; each that wakes says again what it wants. */
+        if (stream->wanted == 0 || length < stream->wanted) {
+            stream->wanted = length;
+        }
         wake = task_wait(&stream->readers, deadline);
+        stream->wanted = 0;
     }
-    stream->wanted = 0;
-    stream->waiters--;
     if (stream->closing) {
-        stream_maybe_free(stream);
         return RT_CANCELLED;
     }
     if (readable(stream) >= length) {
@@ -424,9 +438,13 @@ static enum rt_error streams_read_exact(struct rt *rt, struct rt_stream *stream,
     if (length == 0 || length > receive_capacity(stream)) {
         return RT_INVALID;
     }
-    rt_side_pay(rt_side_of(rt));
+    enter(stream);
     enum rt_error err = wait_readable(stream, length, deadline);
-    return err == RT_OK ? take_all(stream, length, out) : err;
+    if (err == RT_OK) {
+        err = take_all(stream, length, out);
+    }
+    leave(stream);
+    return err;
 }
 
 static enum rt_error streams_read_some(struct rt *rt, struct rt_stream *stream, uint64_t length_max,
@@ -436,13 +454,14 @@ static enum rt_error streams_read_some(struct rt *rt, struct rt_stream *stream, 
     if (length_max == 0) {
         return RT_INVALID;
     }
-    rt_side_pay(rt_side_of(rt));
+    enter(stream);
     enum rt_error err = wait_readable(stream, 1, deadline);
-    if (err != RT_OK) {
-        return err;
+    if (err == RT_OK) {
+        uint64_t there = readable(stream);
+        err = take_all(stream, there < length_max ? there : length_max, out);
     }
-    uint64_t there = readable(stream);
-    return take_all(stream, there < length_max ? there : length_max, out);
+    leave(stream);
+    return err;
 }
 
 static enum rt_error streams_read_bytes(struct rt *rt, struct rt_stream *stream, void *bytes,
@@ -454,9 +473,10 @@ static enum rt_error streams_read_bytes(struct rt *rt, struct rt_stream *stream,
     if (length == 0) {
         return RT_INVALID;
     }
-    rt_side_pay(rt_side_of(rt));
+    enter(stream);
     enum rt_error err = wait_readable(stream, length, deadline);
     if (err != RT_OK) {
+        leave(stream);
         return err;
     }
     rt_side_charge((sim_time)(length * (uint64_t)side->costs->stream_per_kib >> 10));
@@ -467,6 +487,7 @@ static enum rt_error streams_read_bytes(struct rt *rt, struct rt_stream *stream,
         at += slice.length;
         length -= slice.length;
     }
+    leave(stream);
     return RT_OK;
 }
 
@@ -474,14 +495,11 @@ static enum rt_error streams_read_bytes(struct rt *rt, struct rt_stream *stream,
 static enum rt_error wait_writable(struct rt_stream *stream, rt_time deadline)
 {
     enum task_wake wake = TASK_SIGNALLED;
-    stream->waiters++;
     while (!stream->closing && !stream->ended && tcp_send_space(stream->connection) == 0 &&
            wake == TASK_SIGNALLED) {
         wake = task_wait(&stream->writers, deadline);
     }
-    stream->waiters--;
     if (stream->closing) {
-        stream_maybe_free(stream);
         return RT_CANCELLED;
     }
     if (stream->ended) {
@@ -510,50 +528,53 @@ static uint32_t send_piece(struct rt_stream *stream, const struct rt_slice *slic
     return length;
 }
 
+/* Where a writer is: `done` bytes of slice `at` have been handed over. */
+struct written {
+    uint32_t at, done;
+};
+
+/* Hands over as much as there is space for, as one burst. */
+static void send_burst(struct rt_stream *stream, const struct rt_slice *slices, uint32_t count,
+                       struct written *written)
+{
+    tcp_cork(stream->connection);
+    while (written->at < count && !stream->ended) {
+        const struct rt_slice *slice = &slices[written->at];
+        uint64_t space = tcp_send_space(stream->connection);
+        if (space == 0) {
+            break;
+        }
+        if (written->done < slice->length) {
+            written->done += send_piece(stream, slice, written->done, space);
+        }
+        if (written->done == slice->length) {
+            *written = (struct written){written->at + 1, 0};
+        }
+    }
+    if (!stream->ended) {
+        tcp_uncork(stream->connection);
+    }
+}
+
 static enum rt_error streams_write(struct rt *rt, struct rt_stream *stream,
                                    const struct rt_slice *slices, uint32_t count, rt_time deadline)
 {
     struct rt_side *side = rt_side_of(rt);
+    struct written written = {0, 0};
+    enum rt_error err = RT_OK;
     rt_side_charge(side->costs->call);
     for (uint32_t i = 0; i < count; i++) {
         rt_side_charge((sim_time)(slices[i].length * (uint64_t)side->costs->stream_per_kib >> 10));
     }
-    rt_side_pay(rt_side_of(rt));
-    for (uint32_t i = 0; i < count;) {
-        enum rt_error err = wait_writable(stream, deadline);
-        if (err != RT_OK) {
-            return err;
-        }
-        uint32_t done = 0;
-        tcp_cork(stream->connection);
-        while (i < count && !stream->ended) {
-            uint64_t space = tcp_send_space(stream->connection);
-            if (space == 0) {
-                break;
-            }
-            if (done < slices[i].length) {
-                done += send_piece(stream, &slices[i], done, space);
-            }
-            if (done == slices[i].length) {
-                i++;
-                done = 0;
-            }
-        }
-        if (!stream->ended) {
-            tcp_uncork(stream->connection);
-        }
-        if (done > 0) { /* the rest of a slice that did not fit: alone, and then on */
-            struct rt_slice rest = slices[i];
-            rest.offset += done;
-            rest.length -= done;
-            err = streams_write(rt, stream, &rest, 1, deadline);
-            if (err != RT_OK) {
-                return err;
-            }
-            i++;
+    enter(stream);
+    while (written.at < count && err == RT_OK) {
+        err = wait_writable(stream, deadline);
+        if (err == RT_OK) {
+            send_burst(stream, slices, count, &written);
         }
     }
-    return RT_OK;
+    leave(stream);
+    return err;
 }
 
 static enum rt_error streams_finish(struct rt *rt, struct rt_stream *stream)
@@ -671,10 +692,10 @@ static enum rt_error streams_receive(struct rt *rt, struct rt_socket *socket, rt
                                      struct rt_address *from, struct rt_slices *out)
 {
     struct rt_side *side = rt_side_of(rt);
-    rt_side_charge(side->costs->call);
-    rt_side_pay(rt_side_of(rt));
     enum task_wake wake = TASK_SIGNALLED;
+    rt_side_charge(side->costs->call);
     socket->waiters++;
+    rt_side_pay(side);
     while (socket->first == NULL && !socket->closing && wake == TASK_SIGNALLED) {
         wake = task_wait(&socket->waiting, deadline);
     }
