@@ -15,8 +15,8 @@ trap 'rm -rf "$scratch"' EXIT
 orrery=
 [[ ! -x $B/orrery ]] || orrery=$(cd "$B" && pwd)/orrery
 PYTHON=${PYTHON:-/usr/bin/python3}
-# What the caller's environment says about asking and installing must not decide here.
-unset CI YES NO_INSTALL MAKEFLAGS MAKELEVEL MFLAGS
+# What the caller's environment says about asking and installing must not decide here, nor may made-up runs be kept as real ones.
+unset CI YES NO_INSTALL GOLDEN_JSON MAKEFLAGS MAKELEVEL MFLAGS
 
 fail() { # WHAT, in words
     echo "FAIL ${0##*/}: $*"
