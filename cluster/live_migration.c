@@ -48,6 +48,13 @@ static const char *error_text(enum rt_error err)
     return texts[err];
 }
 
+/* What a failed call came to. A deadline is that of the time limit (deadline_of) once that has passed. */
+static const char *reason(const struct migration_source *m, enum rt_error err)
+{
+    bool late = err == RT_TIMED_OUT && rt_now(m->service->rt) >= m->give_up_at;
+    return late ? "the time limit passed" : error_text(err);
+}
+
 /* Progress must come within the stall limit, and all of it within the time limit. */
 static rt_time deadline_of(const struct migration_source *m)
 {
@@ -85,7 +92,7 @@ RT_BLOCKS static enum rt_error await(struct migration_source *m, enum migration_
     struct migration_message message;
     enum rt_error err = migration_receive(rt, m->stream, &message, deadline_of(m));
     if (err != RT_OK) {
-        say_why(m, "no answer from the target: ", error_text(err));
+        say_why(m, "no answer from the target: ", reason(m, err));
         return err;
     }
     if (message.type == MIGRATION_REFUSED) {
@@ -139,7 +146,7 @@ RT_BLOCKS static enum rt_error send_configuration(struct migration_source *m)
     rt_free(rt, content);
     rt_free(rt, config);
     if (err != RT_OK) {
-        say_why(m, "the configuration could not be sent: ", error_text(err));
+        say_why(m, "the configuration could not be sent: ", reason(m, err));
     }
     return err;
 }
@@ -161,7 +168,7 @@ RT_BLOCKS static enum rt_error flush_batch(struct migration_source *m, struct se
     uint32_t count = m->batch.count, pages = m->batch.page_count;
     err = migration_send_pages(m->service->rt, m->stream, m->id, &m->batch, deadline_of(m));
     if (err != RT_OK) {
-        say_why(m, "the target takes no more pages: ", error_text(err));
+        say_why(m, "the target takes no more pages: ", reason(m, err));
         return err;
     }
     m->entries_sent += count;
@@ -211,7 +218,7 @@ RT_BLOCKS static enum rt_error confirm_round(struct migration_source *m, uint32_
     enum rt_error err =
         migration_say(m->service->rt, m->stream, MIGRATION_ROUND_END, m->id, round, deadline_of(m));
     if (err != RT_OK) {
-        say_why(m, "the end of a round could not be sent: ", error_text(err));
+        say_why(m, "the end of a round could not be sent: ", reason(m, err));
         return err;
     }
     err = await(m, MIGRATION_ROUND_OK, &received);
@@ -226,7 +233,7 @@ static enum rt_error harvest(struct migration_source *m, uint64_t *dirtied_pages
 {
     enum rt_error err = rt_vm_harvest(m->service->rt, m->vm, m->dirty, dirtied_pages);
     if (err != RT_OK) {
-        say_why(m, "the dirty log could not be read: ", error_text(err));
+        say_why(m, "the dirty log could not be read: ", reason(m, err));
     }
     return err;
 }
@@ -255,7 +262,7 @@ RT_BLOCKS static enum rt_error copy_rounds(struct migration_source *m, uint32_t 
     enum migration_decision decision = MIGRATION_GO_ON;
     enum rt_error err = rt_vm_log_start(rt, m->vm);
     if (err != RT_OK) {
-        say_why(m, "the dirty log could not be started: ", error_text(err));
+        say_why(m, "the dirty log could not be started: ", reason(m, err));
         return err;
     }
     m->logging = true;
@@ -297,14 +304,14 @@ RT_BLOCKS static enum rt_error send_state(struct migration_source *m)
     uint32_t length = 0;
     enum rt_error err = rt_vm_state_save(rt, m->vm, &state, &length);
     if (err != RT_OK) {
-        say_why(m, "the state could not be saved: ", error_text(err));
+        say_why(m, "the state could not be saved: ", reason(m, err));
         return err;
     }
     struct migration_message message = {.type = MIGRATION_STATE, .id = m->id, .length = length};
     err = migration_send(rt, m->stream, &message, state, deadline_of(m));
     rt_free(rt, state);
     if (err != RT_OK) {
-        say_why(m, "the state could not be sent: ", error_text(err));
+        say_why(m, "the state could not be sent: ", reason(m, err));
     }
     return err;
 }
@@ -317,7 +324,7 @@ RT_BLOCKS static enum rt_error stop_and_copy(struct migration_source *m, uint32_
     rt_time began = rt_now(rt);
     enum rt_error err = rt_vm_pause(rt, m->vm);
     if (err != RT_OK) {
-        say_why(m, "the VM could not be paused: ", error_text(err));
+        say_why(m, "the VM could not be paused: ", reason(m, err));
         return err;
     }
     m->paused = true;
@@ -363,7 +370,7 @@ RT_BLOCKS static enum rt_error commit(struct migration_source *m)
         perhaps = perhaps || err == RT_TIMED_OUT || err == RT_CANCELLED;
         if (!perhaps) {
             m->given = false;
-            say_why(m, "the node's store failed: ", error_text(err));
+            say_why(m, "the node's store failed: ", reason(m, err));
             return err;
         }
         if (rt_sleep_until(rt, rt_now(rt) + m->service->settings.retry_ns) != RT_OK) {
@@ -384,7 +391,7 @@ RT_BLOCKS static enum rt_error give(struct migration_source *m)
     enum rt_error err =
         migration_say(rt, m->stream, MIGRATION_PREPARE, m->id, m->entries_sent, deadline_of(m));
     if (err != RT_OK) {
-        say_why(m, "PREPARE could not be sent: ", error_text(err));
+        say_why(m, "PREPARE could not be sent: ", reason(m, err));
         return err;
     }
     err = await(m, MIGRATION_READY, &ignored);
@@ -492,7 +499,7 @@ RT_BLOCKS static enum rt_error live_migrate(struct migration_source *m)
     enum rt_error err =
         migration_connect(rt, &m->order.target, MIGRATION_CONNECT_NS, m->give_up_at, &m->stream);
     if (err != RT_OK) {
-        say_why(m, "no connection to the target: ", error_text(err));
+        say_why(m, "no connection to the target: ", reason(m, err));
         return err;
     }
     begin_step(m, LIVE_MIGRATION_CONFIGURE);
@@ -638,7 +645,7 @@ RT_BLOCKS static enum rt_error take_id(struct migration_source *m)
         rt_signal_all(rt, &service->changed);
     }
     if (err != RT_OK) {
-        say_why(m, "no id from the journal: ", error_text(err));
+        say_why(m, "no id from the journal: ", reason(m, err));
     }
     return err;
 }

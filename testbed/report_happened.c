@@ -143,7 +143,12 @@ static void tell_failure(const struct teller *teller, uint32_t item)
     char figure[REPORT_FIGURE_BYTES];
     const struct judge_migration *m = judge_migration(teller->judge, item);
     enum judge_step step = report_last_step(m);
-    add_way(teller, item, "did not move", &text);
+    const struct scenario_migrate *migrate = &teller->scenario->timeline[item].action.migrate;
+    const struct judge_vm *vm = judge_vm(teller->judge, migrate->vm);
+    /* By force, for one, it may run at the target after a migration that failed. */
+    bool arrived = next_migration(teller, item) == NULL && vm->state == JUDGE_VM_RUNNING &&
+                   vm->node == migrate->to;
+    add_way(teller, item, arrived ? "was not handed over" : "did not move", &text);
     report_add(&text, ": %s", m->how);
     if (step != JUDGE_WAITING) {
         report_add(&text, " (in %s, after %s)", judge_step_word(step),

@@ -174,7 +174,7 @@ static const struct schema_key tcp_keys[] = {
      .min = 16 * KIB,
      .max = GIB,
      .default_text = "4MiB",
-     .meaning = "Largest window that a connection offers."},
+     .meaning = "Largest window that a connection offers. Nodes that take VMs in need 64KiB."},
 };
 
 static const struct schema_map tcp_map = {
