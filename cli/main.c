@@ -24,7 +24,9 @@ static const struct command commands[] = {
 static void print_help(FILE *out)
 {
     fputs("Usage: orrery COMMAND [OPTION...] [FILE...]\n"
-          "Orrery simulates a virtualization cluster, deterministically.\n\n",
+          "Orrery simulates a virtualization cluster: hosts, their memory, their network,\n"
+          "and VMs that move between them. The same scenario gives the same run, to the\n"
+          "bit.\n\n",
           out);
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         if (commands[i].meaning != NULL) {
@@ -32,10 +34,13 @@ static void print_help(FILE *out)
         }
     }
     fputs(
-        "\n'orrery COMMAND --help' explains a command; docs/scenario.md explains scenario files.\n"
-        "Exit status: 0 all held, 1 an expectation failed, 2 wrong input or usage, 3 a defect of "
-        "Orrery, 4 unknown,\n"
-        "5 an oracle failed.\n",
+        "\nA scenario is a YAML file that says what there is, what happens and what is\n"
+        "expected:\n"
+        "  orrery run scenarios/live-migration.yaml\n\n"
+        "'orrery COMMAND --help' explains a command, docs/scenario.md how scenarios are written;\n"
+        "'orrery --version' says which Orrery this is.\n\n"
+        "Exit status: 0 all held, 1 an expectation failed, 2 wrong input or usage, 3 a defect of\n"
+        "Orrery, 4 unknown, 5 an oracle failed, 130 or 143 stopped by a signal.\n",
         out);
 }
 
