@@ -33,15 +33,15 @@ static void print_help(FILE *out)
             fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].meaning);
         }
     }
-    fputs(
-        "\nA scenario is a YAML file that says what there is, what happens and what is\n"
-        "expected:\n"
-        "  orrery run scenarios/live-migration.yaml\n\n"
-        "'orrery COMMAND --help' explains a command, docs/scenario.md how scenarios are written;\n"
-        "'orrery --version' says which Orrery this is.\n\n"
-        "Exit status: 0 all held, 1 an expectation failed, 2 wrong input or usage, 3 a defect of\n"
-        "Orrery, 4 unknown, 5 an oracle failed, 130 or 143 stopped by a signal.\n",
-        out);
+    fputs("\nA scenario is a YAML file that says what there is, what happens and what is\n"
+          "expected:\n"
+          "  orrery run scenarios/live-migration.yaml\n\n"
+          "'orrery COMMAND --help' explains a command, docs/scenario.md how scenarios are\n"
+          "written; 'orrery --version' says which Orrery this is.\n\n"
+          "Exit status: 0 all held, 1 an expectation failed, 2 wrong input or usage, 3 a\n"
+          "defect of Orrery, 4 unknown, 5 an oracle failed, 130 or 143 stopped by a\n"
+          "signal.\n",
+          out);
 }
 
 static int unknown_command(const char *name)
