@@ -268,6 +268,61 @@ void arp_announce(struct ip_stack *stack, struct ip_interface *interface)
     arp_send(stack, interface, MAC_BROADCAST, &header);
 }
 
+/* ---- the address of another ------------------------------------------------------------------ */
+
+static const struct ip_claim *arp_claim(const struct ip_stack *stack, uint32_t interface,
+                                        struct ip4 address)
+{
+    for (uint32_t i = 0; i < stack->claim_count; i++) {
+        const struct ip_claim *claim = &stack->claims[i];
+        if (claim->interface == interface && claim->address.v == address.v) {
+            return claim;
+        }
+    }
+    return NULL;
+}
+
+/* Says to `to` that the claimed address is here: an answer, or an announcement to all. */
+static void arp_send_claim(struct ip_stack *stack, const struct ip_claim *claim,
+                           const struct arp_header *asked)
+{
+    struct ip_interface *interface = &stack->interfaces[claim->interface];
+    struct arp_header header = {
+        .operation = asked != NULL ? ARP_REPLY : ARP_REQUEST,
+        .sender_mac = interface->options.mac,
+        .sender_ip = claim->address,
+        .target_ip = asked != NULL ? asked->sender_ip : claim->address,
+    };
+    header.target_mac = asked != NULL ? asked->sender_mac : header.target_mac;
+    RECORD(stack->net->recorder, stack->net->record_base + NET_ARP_CLAIMED, stack->origin,
+           claim->cause, "", (int64_t)claim->address.v, (int64_t)header.sender_mac.v);
+    arp_send(stack, interface, asked != NULL ? asked->sender_mac : MAC_BROADCAST, &header);
+}
+
+void ip_stack_claim(struct ip_stack *stack, uint32_t interface, struct ip4 address, uint64_t cause)
+{
+    SIM_ASSERT(interface < stack->interface_count);
+    SIM_ASSERT(!ip_is_own(stack, address));
+    if (stack->claim_count == IP_CLAIMS_MAX) {
+        return;
+    }
+    stack->claims[stack->claim_count++] = (struct ip_claim){interface, address, cause};
+    if (stack->runs) {
+        arp_send_claim(stack, &stack->claims[stack->claim_count - 1], NULL);
+    }
+}
+
+void ip_stack_end_claims(struct ip_stack *stack, uint64_t cause)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < stack->claim_count; i++) {
+        if (stack->claims[i].cause != cause) {
+            stack->claims[kept++] = stack->claims[i];
+        }
+    }
+    stack->claim_count = kept;
+}
+
 /* ---- in ------------------------------------------------------------------------------------- */
 
 /* The neighbour is there, at this MAC; what waited for it goes out. */
@@ -309,6 +364,11 @@ void arp_receive(struct ip_stack *stack, struct ip_interface *interface, struct 
         if (number != SIM_NONE) {
             arp_confirm(stack, interface, number, header.sender_mac);
         }
+    }
+    const struct ip_claim *claim = arp_claim(stack, interface->number, header.target_ip);
+    if (claim != NULL && header.operation == ARP_REQUEST &&
+        header.sender_ip.v != header.target_ip.v) {
+        arp_send_claim(stack, claim, &header);
     }
     if (for_us && header.operation == ARP_REQUEST && header.sender_ip.v != own.v) {
         struct arp_header reply = {

@@ -29,7 +29,13 @@ struct ether_switch {
     uint32_t origin;
     uint32_t ports_max;
     uint32_t ports_used;
-    bool powered;
+    bool powered, stale;
+    bool odd; /* off, stale or with a fault: the slow way for each frame */
+    uint32_t limit;
+    uint32_t used; /* entries in the table */
+    uint64_t power_cause;
+    struct ether_switch_statistics statistics;
+    struct switch_faults faults;
     sim_time ageing_ns;
     uint32_t count; /* places in use ever */
     uint32_t free;  /* first of the free list */
@@ -38,6 +44,8 @@ struct ether_switch {
     struct switch_entry entries[ETHER_SWITCH_ENTRIES];
     struct switch_port ports[];
 };
+
+static void switch_leave(void *context, uint32_t port_number, struct frame *frame);
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
@@ -55,6 +63,8 @@ struct ether_switch *ether_switch_new(struct net *net, uint32_t origin, uint32_t
     ether_switch->ports_max = ports_max;
     ether_switch->ageing_ns = ageing_ns;
     ether_switch->powered = true;
+    ether_switch->limit = ETHER_SWITCH_ENTRIES;
+    switch_faults_init(&ether_switch->faults, net, origin, ports_max, switch_leave, ether_switch);
     ether_switch->free = SIM_NONE;
     ether_switch->newest = SIM_NONE;
     ether_switch->oldest = SIM_NONE;
@@ -66,6 +76,7 @@ struct ether_switch *ether_switch_new(struct net *net, uint32_t origin, uint32_t
 
 void ether_switch_free(struct ether_switch *ether_switch)
 {
+    switch_faults_close(&ether_switch->faults);
     free(ether_switch);
 }
 
@@ -151,16 +162,22 @@ static void switch_remove(struct ether_switch *ether_switch, uint32_t index)
     }
     *link = entry->chain;
     switch_unlink(ether_switch, index);
+    ether_switch->used--;
     entry->port = SIM_NONE;
     entry->mac = MAC_BROADCAST; /* equals no source, so remembered indices see that it is gone */
     entry->chain = ether_switch->free;
     ether_switch->free = index;
 }
 
+/* SIM_NONE where there is no place at all. */
 static uint32_t switch_add(struct ether_switch *ether_switch, struct mac mac, uint32_t port)
 {
-    if (ether_switch->free == SIM_NONE && ether_switch->count == ETHER_SWITCH_ENTRIES) {
-        switch_remove(ether_switch, ether_switch->oldest); /* S3 */
+    if (SIM_UNLIKELY(ether_switch->used == ether_switch->limit)) { /* S3 */
+        ether_switch->statistics.evicted++;
+        if (ether_switch->limit == 0) {
+            return SIM_NONE;
+        }
+        switch_remove(ether_switch, ether_switch->oldest);
     }
     uint32_t index = ether_switch->free;
     if (index != SIM_NONE) {
@@ -176,6 +193,7 @@ static uint32_t switch_add(struct ether_switch *ether_switch, struct mac mac, ui
         .chain = *bucket,
     };
     *bucket = index + 1;
+    ether_switch->used++;
     switch_link_newest(ether_switch, index);
     return index;
 }
@@ -248,14 +266,94 @@ static void switch_flood(struct ether_switch *ether_switch, uint32_t in, struct 
     last->out.receive(last->out.context, frame);
 }
 
+/* ---- frames where something is wrong -------------------------------------------------------- */
+
+static void switch_leave(void *context, uint32_t port_number, struct frame *frame)
+{
+    struct ether_switch *ether_switch = context;
+    const struct switch_port *port = &ether_switch->ports[port_number];
+    if (!port->used) { /* the port went while the frame was held */
+        net_free_frame(ether_switch->net, frame);
+        return;
+    }
+    port->out.receive(port->out.context, frame);
+}
+
+static void switch_send_oddly(struct ether_switch *ether_switch, uint32_t in, uint32_t out,
+                              struct frame *frame)
+{
+    if (switch_faults_send(&ether_switch->faults, in, out, frame)) {
+        switch_leave(ether_switch, out, frame);
+    }
+}
+
+/* S4. */
+static void switch_learn_oddly(struct ether_switch *ether_switch, uint32_t in, struct mac source)
+{
+    if (!ether_switch->stale) {
+        switch_learn(ether_switch, in, source);
+        return;
+    }
+    uint32_t index = mac_is_group(source) ? SIM_NONE : switch_find(ether_switch, source);
+    if (index != SIM_NONE && ether_switch->entries[index].port == in) {
+        switch_learn(ether_switch, in, source);
+    } else if (!mac_is_group(source)) {
+        ether_switch->statistics.unlearnt++;
+    }
+}
+
+static void switch_forward_oddly(struct ether_switch *ether_switch, uint32_t in,
+                                 struct frame *frame)
+{
+    uint32_t out = SIM_NONE;
+    if (!mac_is_group(frame->destination)) {
+        out = ether_switch_lookup(ether_switch, frame->destination);
+    }
+    if (out != SIM_NONE) {
+        if (out == in) {
+            net_free_frame(ether_switch->net, frame);
+        } else {
+            switch_send_oddly(ether_switch, in, out, frame);
+        }
+        return;
+    }
+    for (uint32_t i = 0; i < ether_switch->ports_max; i++) {
+        if (i != in && ether_switch->ports[i].used) {
+            switch_send_oddly(ether_switch, in, i, frame_copy(ether_switch->net->frames, frame));
+        }
+    }
+    net_free_frame(ether_switch->net, frame);
+}
+
+static __attribute__((noinline)) void switch_receive_oddly(struct ether_switch *ether_switch,
+                                                           uint32_t in, struct frame *frame)
+{
+    if (!ether_switch->powered) {
+        net_lose_frame(ether_switch->net, ether_switch->origin, ether_switch->power_cause, "off",
+                       frame);
+        return;
+    }
+    uint32_t repeats;
+    if (switch_faults_receive(&ether_switch->faults, frame, &repeats)) {
+        return;
+    }
+    switch_learn_oddly(ether_switch, in, frame->source);
+    for (uint32_t i = 0; i < repeats; i++) {
+        switch_forward_oddly(ether_switch, in, frame_copy(ether_switch->net->frames, frame));
+    }
+    switch_forward_oddly(ether_switch, in, frame);
+}
+
+/* ---- frames where nothing is ---------------------------------------------------------------- */
+
 static void switch_receive(void *context, struct frame *frame)
 {
     struct switch_port *port = context;
     struct ether_switch *ether_switch = port->owner;
     uint32_t in = (uint32_t)(port - ether_switch->ports);
     SIM_ASSERT(port->used);
-    if (SIM_UNLIKELY(!ether_switch->powered)) {
-        net_lose_frame(ether_switch->net, ether_switch->origin, 0, "off", frame);
+    if (SIM_UNLIKELY(ether_switch->odd)) {
+        switch_receive_oddly(ether_switch, in, frame);
         return;
     }
     switch_learn(ether_switch, in, frame->source);
@@ -312,6 +410,7 @@ void ether_switch_forget(struct ether_switch *ether_switch)
 {
     memset(ether_switch->buckets, 0, sizeof ether_switch->buckets);
     ether_switch->count = 0;
+    ether_switch->used = 0;
     ether_switch->free = SIM_NONE;
     ether_switch->newest = SIM_NONE;
     ether_switch->oldest = SIM_NONE;
@@ -321,12 +420,62 @@ void ether_switch_forget(struct ether_switch *ether_switch)
     }
 }
 
-void ether_switch_set_power(struct ether_switch *ether_switch, bool powered)
+static void switch_note_oddities(struct ether_switch *ether_switch)
+{
+    ether_switch->odd =
+        !ether_switch->powered || ether_switch->stale || switch_faults_act(&ether_switch->faults);
+}
+
+void ether_switch_set_power(struct ether_switch *ether_switch, bool powered, uint64_t cause)
 {
     ether_switch->powered = powered;
+    ether_switch->power_cause = cause;
     if (!powered) {
         ether_switch_forget(ether_switch);
+        switch_faults_lose(&ether_switch->faults, cause);
     }
+    switch_note_oddities(ether_switch);
+}
+
+void ether_switch_set_limit(struct ether_switch *ether_switch, uint32_t entries)
+{
+    SIM_ASSERT(entries <= ETHER_SWITCH_ENTRIES);
+    ether_switch->limit = entries;
+    while (ether_switch->used > entries) {
+        ether_switch->statistics.evicted++;
+        switch_remove(ether_switch, ether_switch->oldest);
+    }
+}
+
+void ether_switch_set_stale(struct ether_switch *ether_switch, bool stale)
+{
+    ether_switch->stale = stale;
+    switch_note_oddities(ether_switch);
+}
+
+void ether_switch_set_announcements(struct ether_switch *ether_switch,
+                                    const struct switch_announcements *announcements)
+{
+    switch_faults_set_announcements(&ether_switch->faults, announcements);
+    switch_note_oddities(ether_switch);
+}
+
+void ether_switch_begin_pair(struct ether_switch *ether_switch, const struct switch_pair *pair)
+{
+    switch_faults_begin_pair(&ether_switch->faults, pair);
+    switch_note_oddities(ether_switch);
+}
+
+uint64_t ether_switch_end_pair(struct ether_switch *ether_switch, uint64_t cause)
+{
+    uint64_t delayed = switch_faults_end_pair(&ether_switch->faults, cause);
+    switch_note_oddities(ether_switch);
+    return delayed;
+}
+
+struct ether_switch_statistics ether_switch_statistics(const struct ether_switch *ether_switch)
+{
+    return ether_switch->statistics;
 }
 
 void ether_switch_check(const struct ether_switch *ether_switch)
@@ -350,4 +499,7 @@ void ether_switch_check(const struct ether_switch *ether_switch)
         used += ether_switch->entries[i].port != SIM_NONE ? 1 : 0;
     }
     SIM_ASSERT(listed == used);
+    SIM_ASSERT(ether_switch->used == used);
+    SIM_ASSERT(used <= ether_switch->limit);
+    switch_faults_check(&ether_switch->faults);
 }

@@ -6,11 +6,13 @@
  *
  *  S1. A frame never leaves by the port it came in.
  *  S2. A MAC stands at one port at most; a frame from another port moves it, and a record says so.
- *  S3. The table is bounded; when it is full the entry whose source was not seen for longest gives way. */
+ *  S3. The table is bounded; when it is full the entry whose source was not seen for longest gives way. With a limit of 0 nothing is learnt.
+ *  S4. While it is stale no entry is made and none moves; those that are there age, and are refreshed by their own port alone.
+ *  S5. Without power it takes nothing in, forgets its table, and loses what a fault holds in it. */
 #ifndef ORRERY_NIC_ETHER_SWITCH_H
 #define ORRERY_NIC_ETHER_SWITCH_H
 
-#include "nic/net.h"
+#include "nic/switch_fault.h"
 
 #define ETHER_SWITCH_AGEING_NS (300 * SIM_S)
 #define ETHER_SWITCH_ENTRIES   4096u
@@ -31,8 +33,23 @@ struct frame_sink ether_switch_port(struct ether_switch *ether_switch, uint32_t 
 /* Port at which `mac` was last seen and not aged out, or SIM_NONE. */
 uint32_t ether_switch_lookup(const struct ether_switch *ether_switch, struct mac mac);
 void ether_switch_forget(struct ether_switch *ether_switch); /* empties the table */
-/* While it is off it takes nothing in and forgets its table. */
-void ether_switch_set_power(struct ether_switch *ether_switch, bool powered);
+/* While it is off it takes nothing in and forgets its table. `cause` is named by the frames it loses. */
+void ether_switch_set_power(struct ether_switch *ether_switch, bool powered, uint64_t cause);
+
+/* ---- faults (nic/switch_fault.h) ---- */
+/* At most ETHER_SWITCH_ENTRIES; the entries that were not seen for longest go at once. */
+void ether_switch_set_limit(struct ether_switch *ether_switch, uint32_t entries);
+void ether_switch_set_stale(struct ether_switch *ether_switch, bool stale);
+void ether_switch_set_announcements(struct ether_switch *ether_switch,
+                                    const struct switch_announcements *announcements);
+void ether_switch_begin_pair(struct ether_switch *ether_switch, const struct switch_pair *pair);
+uint64_t ether_switch_end_pair(struct ether_switch *ether_switch, uint64_t cause);
+struct ether_switch_statistics {
+    uint64_t evicted; /* entries that gave way, or were not made, for want of a place */
+    uint64_t
+        unlearnt; /* frames whose source would have been learnt or moved, had it not been stale */
+};
+struct ether_switch_statistics ether_switch_statistics(const struct ether_switch *ether_switch);
 void ether_switch_check(const struct ether_switch *ether_switch);
 
 #endif

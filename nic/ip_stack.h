@@ -78,6 +78,14 @@ struct ip_announcement {
 void ip_stack_announce(struct ip_stack *stack, uint32_t interface,
                        const struct ip_announcement *announcement);
 
+/* Address conflicts (RFC 5227, 1.1): the stack has the address of another machine too, by mistake. It announces it once and answers ARP
+ * requests for it; what then comes for it is lost, "address". Each announcement and answer is a NET_ARP_CLAIMED with this cause. At
+ * most IP_CLAIMS_MAX at a time; further ones are ignored. */
+#define IP_CLAIMS_MAX 64u
+void ip_stack_claim(struct ip_stack *stack, uint32_t interface, struct ip4 address, uint64_t cause);
+/* Ends all that have this cause. */
+void ip_stack_end_claims(struct ip_stack *stack, uint64_t cause);
+
 /* ---- for protocols above: the way out --------------------------------------------------------------------------------
  * A frame with IP and L4 fields and payload set; the stack fills in Ethernet, ttl, ip_id, resolves, fragments, seals and
  * sends. Takes over the frame in any case. */

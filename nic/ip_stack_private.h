@@ -120,6 +120,12 @@ struct ip_stack {
     uint32_t listener_count, listener_capacity;
     struct udp_binding *bindings;
     uint32_t binding_count, binding_capacity;
+    struct ip_claim {
+        uint32_t interface;
+        struct ip4 address;
+        uint64_t cause;
+    } claims[IP_CLAIMS_MAX]; /* in the order of their begin */
+    uint32_t claim_count;
 };
 
 /* Seals the frame and sends it to a neighbour's MAC. */

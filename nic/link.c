@@ -29,30 +29,21 @@ struct link {
     uint32_t event, origin;
     bool down;
     bool ppp;
-    bool faulty; /* a loss fault or a tap is there: the slow way at arrival */
+    bool faulty; /* a fault, a frame held by one or a tap is there: the slow way at arrival */
     uint64_t digests_sent, digests_delivered, digests_lost; /* sums modulo 2^64 (L6) */
     struct link_statistics statistics;
 
     /* Faults and watching. */
     uint64_t down_cause, queue_cause;
-    struct chance chance;
     uint64_t arrivals; /* opportunities of the faults, whether or not one is there */
-    struct link_fault_loss loss;
-    struct link_debt *debts; /* in the order of their causes' calls */
-    uint32_t debt_count, debt_capacity;
-    bool (*matches)(void *context, const struct frame *frame);
-    void *matches_context;
-    uint64_t matches_cause;
+    uint32_t held_event;
     link_tap *tap;
     void *tap_context;
-};
-
-/* Of the arrivals to come, `count` after the next `skip` are lost. */
-struct link_debt {
-    uint64_t skip, count, cause;
+    struct link_faults faults;
 };
 
 static void link_arrival(void *context);
+static void link_held_arrive(void *context);
 
 static void link_divide(struct link *link, uint64_t bytes)
 {
@@ -85,8 +76,9 @@ struct link *link_new(struct net *net, uint32_t origin, const struct link_option
     link->ppp = options->framing == LINK_PPP;
     link->queue_bytes_max = options->queue_bytes_max;
     link->path_hash = recorder_name_hash(path);
-    link->chance = chance_key(sim_seed(net->sim), "link.loss", path);
+    link_faults_init(&link->faults, net, origin);
     link->event = sim_event_new(net->sim, origin, link_arrival, link);
+    link->held_event = sim_event_new(net->sim, origin, link_held_arrive, link);
     link_divide(link, 0);
     link_find_patience(link);
     return link;
@@ -99,8 +91,9 @@ void link_free(struct link *link)
         link->first = frame->next;
         net_free_frame(link->net, frame);
     }
+    link_faults_close(&link->faults);
     sim_event_free(link->net->sim, link->event);
-    free(link->debts);
+    sim_event_free(link->net->sim, link->held_event);
     free(link);
 }
 
@@ -223,47 +216,6 @@ struct frame_sink link_entrance(struct link *link)
 
 /* ---- arriving ------------------------------------------------------------------------------- */
 
-/* Whether a fault of this instant takes the frame, and the record that started it. Each fault counts
- * every arrival, so that taking one away moves no other. */
-static bool link_loses(struct link *link, const struct frame *frame, uint64_t *cause)
-{
-    bool lost = false;
-    if (link->loss.per_billion > 0 &&
-        chance_hit(link->chance, link->arrivals, link->loss.per_billion, NS_PER_S)) {
-        *cause = link->loss.cause;
-        lost = true;
-    }
-    for (uint32_t i = 0; i < link->debt_count; i++) {
-        struct link_debt *debt = &link->debts[i];
-        if (debt->skip > 0) {
-            debt->skip--;
-        } else if (debt->count > 0) {
-            debt->count--;
-            *cause = debt->cause;
-            lost = true;
-        }
-    }
-    if (link->matches != NULL && link->matches(link->matches_context, frame)) {
-        *cause = link->matches_cause;
-        lost = true;
-    }
-    return lost;
-}
-
-/* Faults and taps; true if the frame is lost and gone. */
-static bool link_suffer(struct link *link, struct frame *frame)
-{
-    uint64_t cause = 0;
-    bool lost = link_loses(link, frame, &cause);
-    if (link->tap != NULL) {
-        link->tap(link->tap_context, frame, sim_now(link->net->sim), !lost);
-    }
-    if (lost) {
-        link_lose(link, cause, "loss", frame);
-    }
-    return lost;
-}
-
 /* As it arrived, whatever becomes of it; only where a recording asked for frames. */
 static __attribute__((noinline, cold)) void link_write_frame(const struct link *link, uint64_t id,
                                                              const struct frame *frame)
@@ -290,13 +242,10 @@ static inline void link_deliver(struct link *link, struct frame *frame)
     link->sink.receive(link->sink.context, frame);
 }
 
-static void link_arrival(void *context)
+/* Takes the frame out of the FIFO, and sees to the next one. */
+static inline __attribute__((always_inline)) void link_pull(struct link *link, struct frame *frame)
 {
-    struct link *link = context;
     struct net *net = link->net;
-    struct frame *frame = link->first;
-    SIM_ASSERT(frame != NULL);
-    SIM_ASSERT(frame->arrival == sim_now(net->sim));
     if (link->unstarted == frame) {
         link_pass_started(link, frame->arrival);
     }
@@ -308,7 +257,13 @@ static void link_arrival(void *context)
         }
     }
     link->arrivals++;
+}
 
+/* The arrival in the run hash; its bytes in the recording, where asked for. */
+static inline __attribute__((always_inline)) void link_note_arrival(const struct link *link,
+                                                                    const struct frame *frame)
+{
+    struct net *net = link->net;
     uint64_t id;
     struct run_hash *hash = recorder_frame(net->recorder, &id);
     run_hash_fold(hash, link->path_hash ^ (uint64_t)frame->arrival,
@@ -316,12 +271,92 @@ static void link_arrival(void *context)
     if (SIM_UNLIKELY(recorder_wants_frame(net->recorder, id))) {
         link_write_frame(link, id, frame);
     }
+}
 
-    if (SIM_UNLIKELY(link->faulty) && link_suffer(link, frame)) {
+static void link_note_faults(struct link *link)
+{
+    link->faulty = link_faults_act(&link->faults) || link->tap != NULL;
+}
+
+/* ---- arriving where there is a fault or a tap ----------------------------------------------- */
+
+static void link_show(const struct link *link, const struct frame *frame, bool delivered)
+{
+    link_note_arrival(link, frame);
+    if (link->tap != NULL) {
+        link->tap(link->tap_context, frame, sim_now(link->net->sim), delivered);
+    }
+}
+
+static void link_arm_held(struct link *link)
+{
+    sim_time next = link_faults_next(&link->faults);
+    if (next == SIM_NEVER) {
+        sim_event_cancel(link->net->sim, link->held_event);
+    } else {
+        sim_event_arm(link->net->sim, link->held_event, next);
+    }
+}
+
+/* Delivers the frames that a fault held and that are due: before what arrives now (nic/link_fault.h, F5). */
+static void link_release(struct link *link)
+{
+    sim_time now = sim_now(link->net->sim);
+    struct frame *frame = link_faults_take(&link->faults, now);
+    while (frame != NULL) {
+        link_show(link, frame, true);
+        link_deliver(link, frame);
+        frame = link_faults_take(&link->faults, now);
+    }
+}
+
+static void link_held_arrive(void *context)
+{
+    struct link *link = context;
+    SIM_ASSERT(link_faults_next(&link->faults) == sim_now(link->net->sim));
+    link_release(link);
+    link_arm_held(link);
+    link_note_faults(link);
+}
+
+static __attribute__((noinline)) void link_suffer(struct link *link, struct frame *frame)
+{
+    struct link_faults *faults = &link->faults;
+    link_release(link);
+    struct link_fate fate = link_faults_decide(faults, link->arrivals, frame);
+    if (fate.lost != NULL) {
+        link_show(link, frame, false);
+        link_lose(link, fate.cause, fate.lost, frame);
+    } else {
+        struct frame *copy = fate.twice ? link_faults_copy(faults, frame) : NULL;
+        bool hold = link_faults_must_hold(faults, &fate);
+        for (struct frame *each = frame; each != NULL; each = each == frame ? copy : NULL) {
+            if (hold) {
+                link_faults_hold(faults, &fate, each);
+            } else {
+                link_show(link, each, true);
+                link_deliver(link, each);
+            }
+        }
+    }
+    link_arm_held(link);
+    link_note_faults(link);
+}
+
+static void link_arrival(void *context)
+{
+    struct link *link = context;
+    struct frame *frame = link->first;
+    SIM_ASSERT(frame != NULL);
+    SIM_ASSERT(frame->arrival == sim_now(link->net->sim));
+    link_pull(link, frame);
+    if (SIM_UNLIKELY(link->faulty)) {
+        link_suffer(link, frame);
         return;
     }
+    link_note_arrival(link, frame);
     if (SIM_PLANTED(frame_twice) && link->arrivals % 100 == 0) {
-        link_deliver(link, frame_copy(net->frames, frame));
+        link_deliver(link, frame_copy(link->net->frames, frame));
     }
     link_deliver(link, frame);
 }
@@ -373,6 +408,13 @@ void link_set_down(struct link *link, bool down, uint64_t cause)
     link->down_cause = cause;
     link_record_state(link, cause);
     if (down) {
+        struct frame *held = link_faults_take(&link->faults, SIM_NEVER);
+        while (held != NULL) {
+            link_lose(link, cause, "down", held);
+            held = link_faults_take(&link->faults, SIM_NEVER);
+        }
+        link_arm_held(link);
+        link_note_faults(link);
         link_cut(link, NULL, link->first, cause, "down");
     }
 }
@@ -382,7 +424,7 @@ bool link_is_down(const struct link *link)
     return link->down;
 }
 
-void link_sender_crashed(struct link *link)
+static void link_lose_unsent(struct link *link, uint64_t cause, const char *reason)
 {
     sim_time now = sim_now(link->net->sim);
     struct frame *before = NULL;
@@ -391,7 +433,17 @@ void link_sender_crashed(struct link *link)
         before = frame;
         frame = frame->next;
     }
-    link_cut(link, before, frame, 0, "crash");
+    link_cut(link, before, frame, cause, reason);
+}
+
+void link_sender_crashed(struct link *link)
+{
+    link_lose_unsent(link, 0, "crash");
+}
+
+void link_sender_reset(struct link *link, uint64_t cause)
+{
+    link_lose_unsent(link, cause, "reset");
 }
 
 /* The last frame that has started and not arrived, NULL where there is none: O(frames on the wire). */
@@ -471,48 +523,30 @@ void link_set_queue(struct link *link, uint64_t queue_bytes_max, uint64_t cause)
     link_find_patience(link);
 }
 
-static void link_note_faults(struct link *link)
+void link_begin_fault(struct link *link, const struct link_fault_setting *setting)
 {
-    link->faulty = link->loss.per_billion > 0 || link->debt_count > 0 || link->matches != NULL ||
-                   link->tap != NULL;
+    link_faults_begin(&link->faults, setting);
+    link_note_faults(link);
 }
 
-void link_set_loss(struct link *link, struct link_fault_loss loss)
+uint64_t link_end_fault(struct link *link, enum link_fault kind, uint64_t cause)
 {
-    SIM_ASSERT(loss.per_billion <= NS_PER_S);
-    link->loss = loss;
+    uint64_t touched = link_faults_end(&link->faults, kind, cause);
+    link_note_faults(link);
+    return touched;
+}
+
+void link_owe_fault(struct link *link, const struct link_fault_setting *setting, uint64_t skip,
+                    uint64_t count)
+{
+    link_faults_owe(&link->faults, setting, skip, count);
     link_note_faults(link);
 }
 
 void link_lose_nth(struct link *link, uint64_t skip, uint64_t count, uint64_t cause)
 {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < link->debt_count; i++) { /* those that are paid go too */
-        if (link->debts[i].cause != cause && link->debts[i].count > 0) {
-            link->debts[kept++] = link->debts[i];
-        }
-    }
-    link->debt_count = kept;
-    if (count > 0 && kept == link->debt_capacity) {
-        link->debt_capacity = kept * 2 + 2;
-        link->debts = realloc(link->debts, link->debt_capacity * sizeof *link->debts);
-        SIM_ASSERT(link->debts != NULL);
-    }
-    if (count > 0) {
-        link->debts[link->debt_count++] = (struct link_debt){skip, count, cause};
-    }
-    SIM_ASSERT(link->debt_count <= link->debt_capacity);
-    link_note_faults(link);
-}
-
-void link_lose_matching(struct link *link,
-                        bool (*matches)(void *context, const struct frame *frame), void *context,
-                        uint64_t cause)
-{
-    link->matches = matches;
-    link->matches_context = context;
-    link->matches_cause = cause;
-    link_note_faults(link);
+    link_owe_fault(link, &(struct link_fault_setting){.kind = LINK_LOSS, .cause = cause}, skip,
+                   count);
 }
 
 void link_set_tap(struct link *link, link_tap *tap, void *context)
@@ -527,6 +561,11 @@ void link_set_tap(struct link *link, link_tap *tap, void *context)
 struct link_statistics link_statistics(const struct link *link)
 {
     return link->statistics;
+}
+
+uint64_t link_arrivals(const struct link *link)
+{
+    return link->arrivals;
 }
 
 uint64_t link_rate(const struct link *link)
@@ -553,7 +592,9 @@ bool link_audit(const struct link *link)
         digests += frame->digest;
         frames++;
     }
-    return digests == link->digests_sent && frames == link->statistics.frames_sent;
+    frames += link_faults_audit(&link->faults, &digests);
+    return digests == link->digests_sent + link->faults.digests_made &&
+           frames == link->statistics.frames_sent + link->faults.frames_made;
 }
 
 void link_check(const struct link *link)
@@ -562,6 +603,11 @@ void link_check(const struct link *link)
     SIM_ASSERT(link->carry < link->rate_bps);
     SIM_ASSERT(sim_event_queued(link->net->sim, link->event) == (link->first != NULL));
     SIM_ASSERT(!link->down || link->first == NULL);
+    SIM_ASSERT(!link->down || link_faults_next(&link->faults) == SIM_NEVER);
+    SIM_ASSERT(link->faulty == (link_faults_act(&link->faults) || link->tap != NULL));
+    SIM_ASSERT(sim_event_queued(link->net->sim, link->held_event) ==
+               (link_faults_next(&link->faults) != SIM_NEVER));
+    link_faults_check(&link->faults);
     uint64_t queued_bytes = 0;
     bool unstarted = false;
     for (const struct frame *frame = link->first; frame != NULL; frame = frame->next) {

@@ -3,15 +3,16 @@
  *     link_send ─► │ not started │ being sent │ on the wire │ ─► sink
  *                  ▲ queue limit counts these only           ▲ one event: the arrival of the first
  *
- *  L1. Frames arrive in order, at end + delay (+ jitter); a jitter never lets one overtake another.
+ *  L1. Frames arrive in order, at end + delay (+ jitter); a jitter never lets one overtake another, only a reordering does.
  *  L2. A frame takes (wire_bytes + 24) * 8 / rate; the remainder below a nanosecond is carried while the link is busy. With
  *      framing ppp it takes its IP bytes + 2 and nothing more.
  *  L3. Only the first arrival is in the event queue; there are no transmit-done events.
  *  L4. What breaks later still acts: link down loses all that has not arrived; the sender's crash loses what has not started
- *      and the frame being sent; a new rate re-times what has not started; loss is decided when the frame arrives, by the
- *      faults active then.
+ *      and the frame being sent; a new rate re-times what has not started; loss, duplication, corruption and what holds a frame
+ *      longer are decided when it reaches the end of the wire, by the faults active then (nic/link_fault.h).
  *  L5. Occupancy counts bytes of frames that have not started. A frame that would exceed the limit is lost ("queue").
- *  L6. Every frame sent arrives, is recorded as lost, or is in the FIFO: sums of digests agree (oracle "frames", link_audit).
+ *  L6. Every frame sent arrives, is recorded as lost, or is in the FIFO or held by a fault: sums of digests agree, with what faults
+ *      changed and copied added (oracle "frames", link_audit).
  *
  * A frame that starts at the present instant has started. The fraction of a nanosecond that is carried is forgotten when the link falls idle
  * and when the rate changes. Down, crash and changes act between events, so what arrives at the same instant but
@@ -21,8 +22,8 @@
 #ifndef ORRERY_NIC_LINK_H
 #define ORRERY_NIC_LINK_H
 
+#include "nic/link_fault.h"
 #include "nic/net.h"
-#include "sim/chance.h"
 
 enum link_framing { LINK_ETHERNET, LINK_PPP };
 
@@ -31,12 +32,6 @@ struct link_options {
     sim_time delay_ns;
     enum link_framing framing;
     uint64_t queue_bytes_max; /* of frames not started; 0: no limit */
-};
-
-/* Faults are states that may hold at the same time; each knows the record that started it, for causes. */
-struct link_fault_loss {
-    uint64_t per_billion; /* 0: none */
-    uint64_t cause;
 };
 
 /* Sees each frame as it arrives, before it is lost or delivered: captures. */
@@ -73,16 +68,23 @@ void link_set_rate(struct link *link, uint64_t rate_bps, uint64_t cause);
 void link_set_delay(struct link *link, sim_time delay_ns, uint64_t cause);
 /* `cause` is named by each frame that finds the queue full. */
 void link_set_queue(struct link *link, uint64_t queue_bytes_max, uint64_t cause);
-void link_set_loss(struct link *link, struct link_fault_loss loss);
+/* What happens to frames at their arrival (nic/link_fault.h). Of one kind the one that began last acts. */
+void link_begin_fault(struct link *link, const struct link_fault_setting *setting);
+/* Returns how many frames it picked. */
+uint64_t link_end_fault(struct link *link, enum link_fault kind, uint64_t cause);
+/* Does it to the next `count` arrivals after skipping `skip`, whatever its share (nic/link_fault.h). */
+void link_owe_fault(struct link *link, const struct link_fault_setting *setting, uint64_t skip,
+                    uint64_t count);
 /* Loses the next `count` arrivals after skipping `skip`: faults at the n-th occurrence. Several causes count side by side; a
  * second call with the same cause replaces the first, with a count of 0 takes it back. */
 void link_lose_nth(struct link *link, uint64_t skip, uint64_t count, uint64_t cause);
-/* Loses arrivals for which `matches` says so; NULL ends it. For message drops and later BPF. */
-void link_lose_matching(struct link *link,
-                        bool (*matches)(void *context, const struct frame *frame), void *context,
-                        uint64_t cause);
 /* The sender lost power (L4). */
 void link_sender_crashed(struct link *link);
+/* Its NIC was reset: the same frames are lost, "reset". */
+void link_sender_reset(struct link *link, uint64_t cause);
+
+/* Frames that have reached the end of the wire since the start of the run, whatever became of them. */
+uint64_t link_arrivals(const struct link *link);
 
 /* One tap at a time; NULL takes it away. It is called after the frame took its id: the newest of the recorder. */
 void link_set_tap(struct link *link, link_tap *tap, void *context);

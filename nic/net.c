@@ -29,6 +29,13 @@ const struct record_kind net_record_kinds[NET_RECORD_KINDS] =
                 .fields = {FIELD("address", RECORD_IP4), FIELD("mac", RECORD_MAC),
                            FIELD("number", RECORD_COUNT)},
             },
+        [NET_ARP_CLAIMED] =
+            {
+                .name = "net.arp_claimed",
+                .meaning = "A machine answered for the address of another, or announced it: a "
+                           "fault makes it do so.",
+                .fields = {FIELD("address", RECORD_IP4), FIELD("mac", RECORD_MAC)},
+            },
         [NET_SWITCH_LEARNED] =
             {
                 .name = "net.switch_learned",
@@ -89,6 +96,15 @@ const struct record_kind net_record_kinds[NET_RECORD_KINDS] =
                 .fields = {FIELD("source", RECORD_IP4), FIELD("identifier", RECORD_NUMBER),
                            FIELD("sequence", RECORD_NUMBER), FIELD("rtt_ns", RECORD_NS)},
             },
+        [NET_FRAME_CHANGED] =
+            {
+                .name = "net.frame_changed",
+                .meaning = "A fault changed, copied or held a frame that goes on; the text says "
+                           "what it did.",
+                .fields = {FIELD("bytes", RECORD_BYTES), FIELD("flow", RECORD_NUMBER),
+                           FIELD("sequence", RECORD_NUMBER), FIELD("payload", RECORD_BYTES)},
+                .text = "what",
+            },
         [NET_STREAM_CHECKED] =
             {
                 .name = "net.stream_checked",
@@ -134,12 +150,19 @@ static uint32_t frame_sequence(const struct frame *frame)
     return frame->ip_id;
 }
 
+uint64_t net_record_frame(struct net *net, enum net_record kind, uint32_t origin, uint64_t cause,
+                          const char *text, const struct frame *frame)
+{
+    SIM_ASSERT(text != NULL);
+    SIM_ASSERT(kind == NET_FRAME_LOST || kind == NET_FRAME_CHANGED);
+    const int64_t values[] = {(int64_t)frame->wire_bytes, (int64_t)frame_flow(frame),
+                              (int64_t)frame_sequence(frame), (int64_t)frame->payload_bytes};
+    return recorder_record(net->recorder, net->record_base + kind, origin, cause, values, text);
+}
+
 void net_lose_frame(struct net *net, uint32_t origin, uint64_t cause, const char *reason,
                     struct frame *frame)
 {
-    SIM_ASSERT(reason != NULL);
-    RECORD(net->recorder, net->record_base + NET_FRAME_LOST, origin, cause, reason,
-           (int64_t)frame->wire_bytes, (int64_t)frame_flow(frame), (int64_t)frame_sequence(frame),
-           (int64_t)frame->payload_bytes);
+    (void)net_record_frame(net, NET_FRAME_LOST, origin, cause, reason, frame);
     net_free_frame(net, frame);
 }

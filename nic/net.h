@@ -10,8 +10,9 @@
  * retransmission in a capture has its explanation. */
 enum net_record {
     NET_FRAME_LOST, /* origin link, NIC, switch or stack; text: see below; {bytes, flow, sequence, payload} */
-    NET_LINK_STATE,     /* {up, rate_bps, delay_ns} */
-    NET_ARP_ANNOUNCE,   /* gratuitous ARP sent {address, mac, number} */
+    NET_LINK_STATE,   /* {up, rate_bps, delay_ns} */
+    NET_ARP_ANNOUNCE, /* gratuitous ARP sent {address, mac, number} */
+    NET_ARP_CLAIMED, /* by a fault, a machine announced the address of another, or answered for it {address, mac} */
     NET_SWITCH_LEARNED, /* a MAC moved to another port {mac, old_port, new_port} */
     NET_TCP_OPENED,     /* {flow, local_address, local_port, peer_address, peer_port} */
     NET_TCP_CLOSED, /* {flow, sent_bytes, received_bytes, retransmitted_segments, timeouts}; text: why */
@@ -20,10 +21,12 @@ enum net_record {
     NET_TCP_WINDOW_CLOSED, /* the peer's window is 0 {flow} */
     NET_ICMP_SENT,         /* {destination, identifier, sequence} */
     NET_ICMP_REPLY,        /* {source, identifier, sequence, rtt_ns} */
+    NET_FRAME_CHANGED, /* a fault touched a frame that goes on {bytes, flow, sequence, payload}; text: what it did */
     NET_STREAM_CHECKED, /* what came out of a TCP stream was compared with what went in, at the receiver {flow, bytes, ok} */
     NET_RECORD_KINDS
 };
-/* Reasons: down, loss, queue, crash (link); ring, off, stopped, mtu, crash (NIC); off (switch); checksum, address, arp, mtu,
+/* Reasons: down, loss, burst, partition, black-hole, queue, crash (link); ring, off, stopped, mtu, crash, hang, reset (NIC); off, partition,
+ * loss, announcement (switch); checksum, address, arp, mtu,
  * port, protocol, malformed, overlap, duplicate, reassembly, reset (stack). flow is frame_flow; sequence is that of TCP or of an ICMP echo, else
  * the IP identification. */
 extern const struct record_kind net_record_kinds[NET_RECORD_KINDS];
@@ -53,6 +56,9 @@ static inline void net_free_frame(struct net *net, struct frame *frame)
 {
     frame_free(net->frames, net->pages, frame);
 }
+/* Records something about a frame, of kind NET_FRAME_LOST or NET_FRAME_CHANGED. Returns the record's id. */
+uint64_t net_record_frame(struct net *net, enum net_record kind, uint32_t origin, uint64_t cause,
+                          const char *text, const struct frame *frame);
 /* Records that `frame` is lost at `origin` for `reason`, and frees it. `cause` as in records. */
 void net_lose_frame(struct net *net, uint32_t origin, uint64_t cause, const char *reason,
                     struct frame *frame);

@@ -12,7 +12,9 @@ struct nic {
     struct mac mac;
     uint32_t frame_bytes_max; /* MTU and Ethernet header */
     uint32_t ring_count;
-    bool runs; /* of the machine, as its news said last */
+    bool takes, sends; /* what arrives goes straight in, if nothing waits; what is sent goes out */
+    bool runs;         /* of the machine, as its news said last */
+    bool stalled, hung;
     bool promiscuous;
 
     /* The receive ring: frames wait in it in the order of arrival. */
@@ -20,6 +22,7 @@ struct nic {
     uint32_t ring_frames_max;
     uint32_t drain_event;
     uint64_t ring_drops;
+    uint64_t ring_cause, hang_cause;
 
     struct machine *machine;
     uint32_t origin;
@@ -28,6 +31,13 @@ struct nic {
 
 static void nic_machine_news(void *context, enum machine_news news);
 static void nic_drain(void *context);
+
+/* After the last of what they depend on has changed. */
+static void nic_note_state(struct nic *nic)
+{
+    nic->takes = nic->runs && !nic->stalled && !nic->hung && nic->ring_frames_max > 0;
+    nic->sends = nic->runs && !nic->hung;
+}
 
 static void sink_nowhere(void *context, struct frame *frame)
 {
@@ -52,6 +62,7 @@ struct nic *nic_new(struct net *net, const struct nic_options *options)
     nic->machine = options->machine;
     nic->origin = options->origin;
     nic->runs = machine_runs(options->machine);
+    nic_note_state(nic);
     nic->drain_event = sim_event_new(net->sim, options->origin, nic_drain, nic);
     machine_watch(options->machine, nic_machine_news, nic);
     return nic;
@@ -103,9 +114,13 @@ static void nic_hold(struct nic *nic, struct frame *frame)
         net_lose_frame(nic->net, nic->origin, 0, "off", frame);
         return;
     }
-    if (nic->ring_count == nic->ring_frames_max) {
+    if (nic->hung) {
+        net_lose_frame(nic->net, nic->origin, nic->hang_cause, "hang", frame);
+        return;
+    }
+    if (nic->ring_count >= nic->ring_frames_max) {
         nic->ring_drops++;
-        net_lose_frame(nic->net, nic->origin, 0, "ring", frame);
+        net_lose_frame(nic->net, nic->origin, nic->ring_cause, "ring", frame);
         return;
     }
     frame->next = NULL;
@@ -130,26 +145,35 @@ static void nic_receive(void *context, struct frame *frame)
         net_lose_frame(nic->net, nic->origin, 0, "mtu", frame);
         return;
     }
-    if (SIM_UNLIKELY(!nic->runs || nic->ring_count > 0)) {
+    if (SIM_UNLIKELY(!nic->takes || nic->ring_count > 0)) {
         nic_hold(nic, frame);
         return;
     }
     nic->in.receive(nic->in.context, frame);
 }
 
-/* Hands in what waited, for as long as the machine runs: what comes out may stop it again. */
+/* Hands in what waited, for as long as it is taken: what comes out may stop the machine again. */
 static void nic_drain(void *context)
 {
     struct nic *nic = context;
-    while (nic->runs && nic->ring_count > 0) {
+    while (nic->takes && nic->ring_count > 0) {
         nic->in.receive(nic->in.context, nic_ring_take(nic));
     }
 }
 
-static void nic_lose_ring(struct nic *nic)
+static void nic_lose_ring(struct nic *nic, uint64_t cause, const char *reason)
 {
     while (nic->ring_count > 0) {
-        net_lose_frame(nic->net, nic->origin, 0, "crash", nic_ring_take(nic));
+        net_lose_frame(nic->net, nic->origin, cause, reason, nic_ring_take(nic));
+    }
+}
+
+/* Frames may go in again: those that waited first. */
+static void nic_let_in(struct nic *nic)
+{
+    nic_note_state(nic);
+    if (nic->takes && nic->ring_count > 0) {
+        sim_event_arm(nic->net->sim, nic->drain_event, sim_now(nic->net->sim));
     }
 }
 
@@ -160,20 +184,21 @@ static void nic_machine_news(void *context, enum machine_news news)
     case MACHINE_POWERED_ON:
         SIM_ASSERT(nic->ring_count == 0);
         nic->runs = machine_runs(nic->machine);
+        nic_note_state(nic);
         break;
     case MACHINE_STARTED:
         nic->runs = true;
-        if (nic->ring_count > 0) {
-            sim_event_arm(nic->net->sim, nic->drain_event, sim_now(nic->net->sim));
-        }
+        nic_let_in(nic);
         break;
     case MACHINE_STOPPED:
         nic->runs = false;
+        nic_note_state(nic);
         break;
     case MACHINE_CRASHED:
         nic->runs = false;
+        nic_note_state(nic);
         sim_event_cancel(nic->net->sim, nic->drain_event);
-        nic_lose_ring(nic);
+        nic_lose_ring(nic, 0, "crash");
         if (nic->link != NULL) {
             link_sender_crashed(nic->link);
         }
@@ -186,9 +211,9 @@ static void nic_machine_news(void *context, enum machine_news news)
 static void nic_send(void *context, struct frame *frame)
 {
     struct nic *nic = context;
-    if (SIM_UNLIKELY(!nic->runs)) {
-        const char *reason = machine_is_on(nic->machine) ? "stopped" : "off";
-        net_lose_frame(nic->net, nic->origin, 0, reason, frame);
+    if (SIM_UNLIKELY(!nic->sends)) {
+        const char *reason = nic->runs ? "hang" : machine_is_on(nic->machine) ? "stopped" : "off";
+        net_lose_frame(nic->net, nic->origin, nic->runs ? nic->hang_cause : 0, reason, frame);
         return;
     }
     if (SIM_UNLIKELY(frame->wire_bytes > nic->frame_bytes_max)) {
@@ -235,6 +260,40 @@ void nic_set_promiscuous(struct nic *nic, bool promiscuous)
     nic->promiscuous = promiscuous;
 }
 
+void nic_set_ring(struct nic *nic, uint32_t frames, uint64_t cause)
+{
+    nic->ring_frames_max = frames;
+    nic->ring_cause = cause;
+    nic_let_in(nic);
+}
+
+void nic_set_stalled(struct nic *nic, bool stalled, uint64_t cause)
+{
+    nic->stalled = stalled;
+    nic->ring_cause = cause;
+    nic_let_in(nic);
+}
+
+void nic_reset(struct nic *nic, uint64_t cause)
+{
+    nic_lose_ring(nic, cause, "reset");
+    sim_event_cancel(nic->net->sim, nic->drain_event);
+    if (nic->link != NULL) {
+        link_sender_reset(nic->link, cause);
+    }
+}
+
+void nic_set_hung(struct nic *nic, bool hung, uint64_t cause)
+{
+    if (nic->hung == hung) {
+        return;
+    }
+    nic->hung = hung;
+    nic_reset(nic, hung ? cause : nic->hang_cause);
+    nic->hang_cause = cause;
+    nic_note_state(nic);
+}
+
 uint64_t nic_ring_drops(const struct nic *nic)
 {
     return nic->ring_drops;
@@ -243,7 +302,6 @@ uint64_t nic_ring_drops(const struct nic *nic)
 void nic_check(const struct nic *nic)
 {
     SIM_ASSERT(nic->runs == machine_runs(nic->machine));
-    SIM_ASSERT(nic->ring_count <= nic->ring_frames_max);
     SIM_ASSERT(machine_is_on(nic->machine) || nic->ring_count == 0);
     uint32_t count = 0;
     for (const struct frame *frame = nic->ring_first; count < nic->ring_count;
@@ -252,5 +310,8 @@ void nic_check(const struct nic *nic)
         count++;
         SIM_ASSERT(count < nic->ring_count || frame == nic->ring_last);
     }
-    SIM_ASSERT(!nic->runs || count == 0 || sim_event_queued(nic->net->sim, nic->drain_event));
+    SIM_ASSERT(!nic->takes || count == 0 || sim_event_queued(nic->net->sim, nic->drain_event));
+    SIM_ASSERT(!nic->hung || count == 0);
+    SIM_ASSERT(nic->takes ==
+               (nic->runs && !nic->stalled && !nic->hung && nic->ring_frames_max > 0));
 }

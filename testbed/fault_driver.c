@@ -1,140 +1,49 @@
-#include "testbed/fault_driver.h"
+#include "testbed/fault_private.h"
 
 #include "sim/assert.h"
+#include "testbed/fault_rules.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-#define DIRECTIONS 2u /* of a link: from the NIC, to the NIC */
-
-/* A fault that acts now, in the order of its start. */
-struct active {
-    struct active *next;
-    uint32_t item;
-    uint64_t cause; /* id of its RUN_FAULT_STARTS */
-};
-
-struct fault_driver {
-    struct world *world;
-    struct active *first, *last;
-};
+#include <string.h>
 
 struct fault_driver *fault_driver_new(struct world *world)
 {
     struct fault_driver *driver = calloc(1, sizeof *driver);
     SIM_ASSERT(driver != NULL);
     driver->world = world;
+    driver->passive = calloc(world->scenario->link_count + 1, sizeof *driver->passive);
+    driver->switches = calloc(world->scenario->network_count + 1, sizeof *driver->switches);
+    SIM_ASSERT(driver->passive != NULL);
+    SIM_ASSERT(driver->switches != NULL);
     return driver;
+}
+
+static void free_active(struct active *active)
+{
+    if (active->flap_event != SIM_NONE) {
+        sim_event_free(active->driver->world->sim, active->flap_event);
+    }
+    free(active);
 }
 
 void fault_driver_free(struct fault_driver *driver)
 {
     while (driver->first != NULL) {
         struct active *next = driver->first->next;
-        free(driver->first);
+        free_active(driver->first);
         driver->first = next;
     }
+    free(driver->passive);
+    free(driver->switches);
     free(driver);
 }
 
-static const struct scenario_fault *fault_of(const struct fault_driver *driver, uint32_t item)
+const struct scenario_fault *fault_of(const struct fault_driver *driver, uint32_t item)
 {
     const struct scenario_item *i = &driver->world->scenario->timeline[item];
     SIM_ASSERT(i->kind == SCENARIO_FAULT);
     return &i->action.fault;
-}
-
-static bool has(const struct scenario_fault *fault, enum fault_kind kind)
-{
-    return fault->value[kind] != QUANTITY_ABSENT;
-}
-
-/* ---- links ------------------------------------------------------------------------------------------------------------------ */
-
-static struct link *direction_of(const struct fault_driver *driver, uint32_t link,
-                                 uint32_t direction)
-{
-    const struct world_link *l = &driver->world->links[link];
-    return direction == 0 ? l->from : l->to;
-}
-
-static bool covers(const struct scenario_fault *fault, uint32_t direction)
-{
-    return fault->direction == SCENARIO_BOTH ||
-           (fault->direction == SCENARIO_FROM) == (direction == 0);
-}
-
-/* Whether a fault touches this very link object: on a cable, what goes to one end comes from the other. */
-static bool touches(const struct fault_driver *driver, const struct scenario_fault *fault,
-                    const struct link *link)
-{
-    for (uint32_t d = 0; d < DIRECTIONS; d++) {
-        if (covers(fault, d) && direction_of(driver, fault->link.index, d) == link) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The value of a kind that acts on a link now: that of the fault that began last. */
-static int64_t effective(const struct fault_driver *driver, const struct link *link,
-                         enum fault_kind kind, uint64_t *cause)
-{
-    int64_t value = QUANTITY_ABSENT;
-    *cause = 0;
-    for (const struct active *a = driver->first; a != NULL; a = a->next) {
-        const struct scenario_fault *fault = fault_of(driver, a->item);
-        if (fault->target == SCENARIO_FAULT_LINK && fault->nth == QUANTITY_ABSENT &&
-            has(fault, kind) && touches(driver, fault, link)) {
-            value = fault->value[kind];
-            *cause = a->cause;
-        }
-    }
-    return value;
-}
-
-/* Brings one direction of a link into the state that all active faults make. */
-static void apply_link(struct fault_driver *driver, struct link *link,
-                       const struct scenario_network *network)
-{
-    uint64_t cause = 0;
-    int64_t down = effective(driver, link, FAULT_DOWN, &cause);
-    if (link_is_down(link) != (down == 1)) {
-        link_set_down(link, down == 1, cause);
-    }
-    int64_t loss = effective(driver, link, FAULT_LOSS, &cause);
-    link_set_loss(link,
-                  (struct link_fault_loss){loss == QUANTITY_ABSENT ? 0 : (uint64_t)loss, cause});
-    int64_t delay = effective(driver, link, FAULT_DELAY, &cause);
-    link_set_delay(link, network->delay_ns + (delay == QUANTITY_ABSENT ? 0 : delay), cause);
-    int64_t rate = effective(driver, link, FAULT_RATE, &cause);
-    link_set_rate(link, (uint64_t)(rate == QUANTITY_ABSENT ? network->rate_bps : rate), cause);
-    int64_t queue = effective(driver, link, FAULT_QUEUE, &cause);
-    link_set_queue(link, (uint64_t)(queue == QUANTITY_ABSENT ? network->queue_bytes : queue),
-                   cause);
-}
-
-static void apply_to_link(struct fault_driver *driver, const struct scenario_fault *fault)
-{
-    const struct scenario_link *part = &driver->world->scenario->links[fault->link.index];
-    const struct scenario_network *network = &driver->world->scenario->networks[part->network];
-    for (uint32_t d = 0; d < DIRECTIONS; d++) {
-        if (covers(fault, d)) {
-            apply_link(driver, direction_of(driver, fault->link.index, d), network);
-        }
-    }
-}
-
-/* A fault on the n-th opportunity only is a debt of the link, not a state; one that stops before takes it back. */
-static void owe_nth(struct fault_driver *driver, const struct scenario_fault *fault, bool begins,
-                    uint64_t cause)
-{
-    for (uint32_t d = 0; d < DIRECTIONS; d++) {
-        if (covers(fault, d)) {
-            link_lose_nth(direction_of(driver, fault->link.index, d), (uint64_t)fault->nth - 1,
-                          begins ? 1 : 0, cause);
-        }
-    }
 }
 
 /* ---- machines -------------------------------------------------------------------------------------------------------------------- */
@@ -197,11 +106,11 @@ static bool holds_machine(const struct fault_driver *driver, struct scenario_par
 {
     for (const struct active *a = driver->first; a != NULL; a = a->next) {
         const struct scenario_fault *fault = fault_of(driver, a->item);
-        bool stands = off ? has(fault, FAULT_CRASH) ||
-                                (has(fault, FAULT_REBOOT) && fault->for_ns != QUANTITY_ABSENT)
-                          : has(fault, FAULT_FREEZE);
-        if (stands && fault->target == SCENARIO_FAULT_MACHINE && fault->machine.kind == part.kind &&
-            fault->machine.index == part.index) {
+        bool stands = off ? fault_has(fault, FAULT_CRASH) ||
+                                (fault_has(fault, FAULT_REBOOT) && fault->for_ns != QUANTITY_ABSENT)
+                          : fault_has(fault, FAULT_FREEZE);
+        if (stands && fault->target == SCENARIO_FAULT_MACHINE &&
+            fault_has_part(&fault->machines, part)) {
             return true;
         }
     }
@@ -210,38 +119,87 @@ static bool holds_machine(const struct fault_driver *driver, struct scenario_par
 
 /* What lasts of the fault begins (`begins`), or ends, where no other fault of its kind goes on. */
 static void strike_machine(struct fault_driver *driver, const struct scenario_fault *fault,
-                           bool begins)
+                           struct scenario_part machine, bool begins)
 {
     struct world *world = driver->world;
-    bool off = has(fault, FAULT_CRASH) || has(fault, FAULT_REBOOT);
-    bool at_once = has(fault, FAULT_REBOOT) && fault->for_ns == QUANTITY_ABSENT;
+    bool off = fault_has(fault, FAULT_CRASH) || fault_has(fault, FAULT_REBOOT);
+    bool at_once = fault_has(fault, FAULT_REBOOT) && fault->for_ns == QUANTITY_ABSENT;
     if (off && begins) {
-        set_power(world, fault->machine, false);
+        set_power(world, machine, false);
     }
-    if (off && begins == at_once && !holds_machine(driver, fault->machine, true)) {
-        set_power(world, fault->machine, true);
+    if (off && begins == at_once && !holds_machine(driver, machine, true)) {
+        set_power(world, machine, true);
     }
-    if (has(fault, FAULT_FREEZE) && (begins || !holds_machine(driver, fault->machine, false))) {
-        set_frozen(world, fault->machine, begins);
+    if (fault_has(fault, FAULT_FREEZE) && (begins || !holds_machine(driver, machine, false))) {
+        set_frozen(world, machine, begins);
+    }
+}
+
+/* A machine has the addresses of another too, on each network that both are on; or has them no more. */
+static void claim_addresses(struct fault_driver *driver, const struct active *active,
+                            struct scenario_part machine, bool begins)
+{
+    struct world *world = driver->world;
+    const struct scenario_part other = fault_of(driver, active->item)->claims;
+    const struct scenario_indices *own = scenario_part_nics(world->scenario, machine);
+    const struct scenario_indices *its = scenario_part_nics(world->scenario, other);
+    struct ip_stack *stack = world_stack(world, machine);
+    if (!begins) {
+        ip_stack_end_claims(stack, active->cause);
+        return;
+    }
+    for (uint32_t i = 0; i < own->count; i++) {
+        for (uint32_t j = 0; j < its->count; j++) {
+            if (own->items[i] == its->items[j]) {
+                struct ip4 address = world_address(world, other, own->items[i]);
+                ip_stack_claim(stack, ip_stack_route(stack, address), address, active->cause);
+            }
+        }
+    }
+}
+
+static void change_machines(struct fault_driver *driver, const struct active *active, bool begins)
+{
+    const struct scenario_fault *fault = fault_of(driver, active->item);
+    for (uint32_t i = 0; i < fault->machines.count; i++) {
+        strike_machine(driver, fault, fault->machines.items[i], begins);
+        if (fault_has(fault, FAULT_CLAIMS)) {
+            claim_addresses(driver, active, fault->machines.items[i], begins);
+        }
     }
 }
 
 /* ---- starting and stopping ---------------------------------------------------------------------------------------------------------- */
 
-static const char *target_name(const struct fault_driver *driver,
-                               const struct scenario_fault *fault)
+/* The names of a list, as far as a record's text goes. */
+static void list_names(const struct scenario *scenario, const struct scenario_parts *parts,
+                       char *text, size_t capacity)
 {
-    const struct scenario *scenario = driver->world->scenario;
-    if (fault->target == SCENARIO_FAULT_LINK) {
-        return scenario->links[fault->link.index].name;
+    size_t used = strlen(text);
+    for (uint32_t i = 0; i < parts->count && used + 1 < capacity; i++) {
+        int length = snprintf(text + used, capacity - used, "%s%s", i > 0 ? ", " : "",
+                              scenario_part_name(scenario, parts->items[i]));
+        used += length > 0 ? (size_t)length : 0;
     }
-    switch (fault->machine.kind) {
-    case SCENARIO_NODE:
-        return scenario->nodes[fault->machine.index].name;
-    case SCENARIO_CLIENT:
-        return scenario->clients[fault->machine.index].name;
-    default:
-        return scenario->vms[fault->machine.index].name;
+}
+
+static void target_name(const struct scenario *scenario, const struct scenario_fault *fault,
+                        char *text, size_t capacity)
+{
+    text[0] = '\0';
+    if (fault->target == SCENARIO_FAULT_SWITCH) {
+        snprintf(text, capacity, "%s", scenario->networks[fault->network].name);
+        return;
+    }
+    list_names(scenario,
+               fault->target == SCENARIO_FAULT_LINK      ? &fault->links
+               : fault->target == SCENARIO_FAULT_MACHINE ? &fault->machines
+                                                         : &fault->between,
+               text, capacity);
+    if (fault->target == SCENARIO_FAULT_PAIR) {
+        size_t used = strlen(text);
+        snprintf(text + used, capacity - used, " and ");
+        list_names(scenario, &fault->others, text, capacity);
     }
 }
 
@@ -251,37 +209,90 @@ static uint64_t say(const struct fault_driver *driver, uint32_t item, bool start
     uint32_t origin = driver->world->action_origins[item];
     uint64_t id = 0;
     char text[RECORD_TEXT_MAX];
+    target_name(driver->world->scenario, fault, text, sizeof text);
     for (uint32_t kind = 0; kind < FAULT_KINDS; kind++) {
-        if (!has(fault, (enum fault_kind)kind)) {
-            continue;
+        if (fault_has(fault, (enum fault_kind)kind)) {
+            const int64_t values[] = {kind, fault->value[kind]};
+            id = world_say(driver->world, starts ? RUN_FAULT_STARTS : RUN_FAULT_STOPS, origin, 0,
+                           values, text);
         }
-        snprintf(text, sizeof text, "%s", target_name(driver, fault));
-        const int64_t values[] = {kind, fault->value[kind]};
-        id = world_say(driver->world, starts ? RUN_FAULT_STARTS : RUN_FAULT_STOPS, origin, 0,
-                       values, text);
     }
     return id;
 }
 
-void fault_driver_start(struct fault_driver *driver, uint32_t item)
+static void change(struct fault_driver *driver, struct active *active, bool begins)
 {
-    const struct scenario_fault *fault = fault_of(driver, item);
+    switch (fault_of(driver, active->item)->target) {
+    case SCENARIO_FAULT_MACHINE:
+        change_machines(driver, active, begins);
+        break;
+    case SCENARIO_FAULT_SWITCH:
+        fault_switch_change(driver, active, begins);
+        break;
+    case SCENARIO_FAULT_PAIR:
+        fault_pair_change(driver, active, begins);
+        break;
+    default:
+        fault_links_change(driver, active, begins);
+        break;
+    }
+}
+
+/* The other phase of a link that flaps begins. */
+static void on_flap(void *context)
+{
+    struct active *active = context;
+    struct fault_driver *driver = active->driver;
+    const struct scenario_fault *fault = fault_of(driver, active->item);
+    active->flap_up = !active->flap_up;
+    fault_links_apply(driver, fault);
+    sim_event_arm(driver->world->sim, active->flap_event,
+                  sim_now(driver->world->sim) +
+                      (active->flap_up ? fault->flap.up_ns : fault->flap.down_ns));
+}
+
+static struct active *add_active(struct fault_driver *driver, uint32_t item)
+{
+    struct world *world = driver->world;
     struct active *active = calloc(1, sizeof *active);
     SIM_ASSERT(active != NULL);
+    active->driver = driver;
     active->item = item;
     active->cause = say(driver, item, true);
+    active->flap_event = SIM_NONE;
+    if (fault_has(fault_of(driver, item), FAULT_FLAP)) {
+        active->flap_event =
+            sim_event_new(world->sim, world->action_origins[item], on_flap, active);
+        sim_event_arm(world->sim, active->flap_event,
+                      sim_now(world->sim) + fault_of(driver, item)->flap.down_ns);
+    }
     if (driver->last != NULL) {
         driver->last->next = active;
     } else {
         driver->first = active;
     }
     driver->last = active;
-    if (fault->target == SCENARIO_FAULT_MACHINE) {
-        strike_machine(driver, fault, true);
-    } else if (fault->nth != QUANTITY_ABSENT) {
-        owe_nth(driver, fault, true, active->cause);
-    } else {
-        apply_to_link(driver, fault);
+    return active;
+}
+
+void fault_driver_start(struct fault_driver *driver, uint32_t item)
+{
+    change(driver, add_active(driver, item), true);
+}
+
+/* What kinds touched that write no record for each frame. */
+static void say_hits(struct fault_driver *driver, const struct active *active)
+{
+    const struct scenario_fault *fault = fault_of(driver, active->item);
+    bool counted = false;
+    for (uint32_t kind = 0; kind < FAULT_KINDS; kind++) {
+        counted = counted || ((fault_table[kind].ways & FAULT_PASSIVE) != 0 &&
+                              fault_has(fault, (enum fault_kind)kind));
+    }
+    if (counted) {
+        const int64_t values[] = {(int64_t)active->hits};
+        world_say(driver->world, RUN_FAULT_HITS, driver->world->action_origins[active->item],
+                  active->cause, values, "");
     }
 }
 
@@ -301,16 +312,21 @@ void fault_driver_stop(struct fault_driver *driver, uint32_t item)
     if (driver->last == active) {
         driver->last = before;
     }
-    uint64_t cause = active->cause;
-    free(active);
-    const struct scenario_fault *fault = fault_of(driver, item);
     (void)say(driver, item, false);
-    if (fault->target == SCENARIO_FAULT_MACHINE) {
-        strike_machine(driver, fault, false);
-    } else if (fault->nth != QUANTITY_ABSENT) {
-        owe_nth(driver, fault, false, cause);
-    } else {
-        apply_to_link(driver, fault);
+    change(driver, active, false);
+    say_hits(driver, active);
+    free_active(active);
+}
+
+void fault_driver_finish(struct fault_driver *driver)
+{
+    fault_links_settle(driver);
+    fault_switches_settle(driver);
+    for (struct active *a = driver->first; a != NULL; a = a->next) {
+        if (fault_of(driver, a->item)->target == SCENARIO_FAULT_PAIR) {
+            fault_pair_change(driver, a, false);
+        }
+        say_hits(driver, a);
     }
 }
 

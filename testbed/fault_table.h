@@ -4,8 +4,8 @@
  * one word in enum fault_kind, one row in fault_table.c (the language, its schema and its reference follow from the row), and
  * one case where the target applies it (testbed's fault driver).
  *
- *  F1. The value of a kind is an int64_t in the unit of its row; of a kind without a unit it is 1.
- *  F2. A kind acts on one sort of target. A lasting kind ends after `for:`; an instant one has no end of its own, and `for:`
+ *  F1. The value of a kind is an int64_t in the unit of its row; of a kind without a unit, and of one whose row is a map, it is 1.
+ *  F2. A kind acts on some sorts of targets. A lasting kind ends after `for:`; an instant one has no end of its own, and `for:`
  *      with it means what its row says. */
 #ifndef ORRERY_TESTBED_FAULT_TABLE_H
 #define ORRERY_TESTBED_FAULT_TABLE_H
@@ -21,23 +21,62 @@ enum fault_kind {
     FAULT_CRASH,  /* machine: power is gone; with `for:`, comes back after it */
     FAULT_FREEZE, /* machine: hangs, and thaws after `for:` */
     FAULT_REBOOT, /* machine: a new incarnation at once; with `for:`, crash now and power on after it */
+    /* More of links: nic/link_fault.h has the models. */
+    FAULT_FLAP,             /* down and up again and again */
+    FAULT_BURSTS,           /* loss in two states */
+    FAULT_DUPLICATE,        /* this share of frames comes twice, ppb */
+    FAULT_CORRUPT,          /* this share fails its checksum, ppb */
+    FAULT_CORRUPT_REPAIRED, /* this share has another payload and right checksums, ppb */
+    FAULT_REORDER,          /* this share is held for a time and overtaken, ppb */
+    FAULT_JITTER,           /* each frame takes up to this much longer, ns */
+    FAULT_BLACK_HOLE,       /* longer IP packets vanish, bytes */
+    /* Of NICs, named by their links. */
+    FAULT_RING,  /* the receive ring has this many places instead */
+    FAULT_STALL, /* nobody takes frames from the receive ring */
+    FAULT_HANG,  /* neither sends nor receives, and is reset at the end */
+    FAULT_RESET, /* loses its ring and its queue, at once */
+    /* Of machines. */
+    FAULT_CLAIMS, /* answers for the address of another */
+    /* Of switches; crash and reboot of machines are theirs too. */
+    FAULT_FORGET,               /* loses its table, at once */
+    FAULT_TABLE,                /* the table has this many places instead */
+    FAULT_STALE,                /* learns nothing and keeps what it knows */
+    FAULT_LOSE_ANNOUNCEMENTS,   /* this share of gratuitous ARPs is lost, ppb */
+    FAULT_REPEAT_ANNOUNCEMENTS, /* each gratuitous ARP comes this many times more */
+    /* Of what goes between two groups of machines; loss and delay are theirs too. */
+    FAULT_PARTITION, /* nothing goes */
     FAULT_KINDS
 };
 
 struct schema_key;
 
-enum fault_target { FAULT_ON_LINK, FAULT_ON_MACHINE };
+enum fault_target {
+    FAULT_ON_LINK = 1,
+    FAULT_ON_MACHINE = 2,
+    FAULT_ON_SWITCH = 4,
+    FAULT_ON_PAIR = 8,
+};
+
+enum fault_way {
+    FAULT_LASTS = 1,
+    FAULT_STRIKES = 2, /* hits are how often it struck; else frames that it touched */
+    FAULT_PASSIVE = 4, /* hits are counted when it ends: no record says them one by one */
+    FAULT_PICKS = 8,   /* acts on single frames: can have `nth` */
+};
 
 struct fault_row {
     const struct schema_key
-        *key; /* word, unit, range and meaning: its row in the scenario's schema */
-    enum fault_target target;
-    bool lasting;
+        *key;         /* word, unit, range and meaning: its row in the scenario's schema */
+    uint32_t targets; /* a set of enum fault_target */
+    uint32_t ways;    /* a set of enum fault_way */
 };
 
 extern const struct fault_row fault_table[FAULT_KINDS];
 
 /* The schema rows of all kinds, in the order of enum fault_kind: part of the map `fault`. */
 const struct schema_key *fault_table_key(uint32_t index);
+
+/* Whether the value is not a number: value[kind] is then 1 where the fault has the kind. */
+bool fault_is_map(enum fault_kind kind);
 
 #endif

@@ -75,6 +75,9 @@ static void learn_kinds(struct judge *judge)
         {"machine.state", KIND_MACHINE},
         {"net.frame_lost", KIND_FRAME_LOST},
         {"fault.starts", KIND_FAULT_STARTS},
+        {"fault.hits", KIND_FAULT_HITS},
+        {"net.frame_changed", KIND_FRAME_CHANGED},
+        {"net.arp_claimed", KIND_ARP_CLAIMED},
         {"migration.ordered", KIND_MIGRATION_ORDERED},
         {"migration.step", KIND_MIGRATION_STEP},
         {"migration.round", KIND_MIGRATION_ROUND},
@@ -383,9 +386,37 @@ static void take_traffic(struct judge *judge, enum judge_kind kind, const struct
 
 /* ---- frames and connections ----------------------------------------------------------------------------------------------------------- */
 
+static bool strikes(const struct scenario_fault *fault)
+{
+    for (uint32_t kind = 0; kind < FAULT_KINDS; kind++) {
+        if (fault->value[kind] != QUANTITY_ABSENT &&
+            (fault_table[kind].ways & FAULT_STRIKES) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Something happened to a frame because of a fault: it has hit. What a machine or a switch loses while it is struck is no hit of its own. */
+static void take_hit(struct judge *judge, const struct record *record)
+{
+    for (uint32_t i = 0; record->cause != 0 && i < judge->scenario->item_count; i++) {
+        if (judge->items[i].fault_first <= record->cause &&
+            record->cause <= judge->items[i].fault_last &&
+            !strikes(&judge->scenario->timeline[i].action.fault)) {
+            judge->items[i].hits++;
+            judge_changed(judge, (struct scenario_part){SCENARIO_ACTION, i});
+        }
+    }
+}
+
 static void take_frame_lost(struct judge *judge, const struct record *record)
 {
     struct scenario_part part = judge_part_of(judge, record->origin);
+    if (part.kind == SCENARIO_NETWORK) { /* in the switch */
+        judge->networks[part.index].drops++;
+        judge_changed(judge, part);
+    }
     if (part.kind == SCENARIO_LINK) {
         judge->links[part.index].drops++;
         uint32_t network = judge->scenario->links[part.index].network;
@@ -393,13 +424,7 @@ static void take_frame_lost(struct judge *judge, const struct record *record)
         judge_changed(judge, part);
         judge_changed(judge, (struct scenario_part){SCENARIO_NETWORK, network});
     }
-    for (uint32_t i = 0; record->cause != 0 && i < judge->scenario->item_count; i++) {
-        if (judge->items[i].fault_first <= record->cause &&
-            record->cause <= judge->items[i].fault_last) {
-            judge->items[i].hits++;
-            judge_changed(judge, (struct scenario_part){SCENARIO_ACTION, i});
-        }
-    }
+    take_hit(judge, record);
 }
 
 static void take_link_totals(struct judge *judge, const struct record *record)
@@ -495,9 +520,12 @@ static void take_action(struct judge *judge, enum judge_kind kind, const struct 
             item->fault_first = record->id;
         }
         item->fault_last = record->id;
-        if (judge->scenario->timeline[part.index].action.fault.target == SCENARIO_FAULT_MACHINE) {
+        if (record->values[0] >= 0 && record->values[0] < FAULT_KINDS &&
+            (fault_table[record->values[0]].ways & FAULT_STRIKES) != 0) {
             item->hits++;
         }
+    } else if (kind == KIND_FAULT_HITS) {
+        item->hits += (uint64_t)record->values[0];
     } else if (item->ended_at == SIM_NEVER) {
         item->ended_at = record->time;
         snprintf(item->how, sizeof item->how, "%s", record->text);
@@ -569,6 +597,7 @@ void judge_take(struct judge *judge, const struct record *record)
     case KIND_ACTION_STARTS:
     case KIND_ACTION_ENDS:
     case KIND_FAULT_STARTS:
+    case KIND_FAULT_HITS:
         take_action(judge, kind, record);
         break;
     case KIND_MACHINE:
@@ -576,6 +605,10 @@ void judge_take(struct judge *judge, const struct record *record)
         break;
     case KIND_FRAME_LOST:
         take_frame_lost(judge, record);
+        break;
+    case KIND_FRAME_CHANGED:
+    case KIND_ARP_CLAIMED:
+        take_hit(judge, record);
         break;
     case KIND_LINK_TOTALS:
         take_link_totals(judge, record);

@@ -18,6 +18,7 @@ struct reference {
     struct scenario_part *part; /* or this                      */
     struct scenario_indices
         *list; /* the list of which `index` is an element, to find a name that stands in it twice */
+    struct scenario_parts *parts; /* a list that what it names is appended to, or this */
     struct reference *next;
 };
 
@@ -336,6 +337,34 @@ static void fill_index_list(struct loader *loader, const struct schema_key *key,
     }
 }
 
+/* One name or a list of them; patterns are expanded when all names are known. */
+static void fill_part_list(struct loader *loader, const struct schema_key *key,
+                           const struct yaml_node *node, struct scenario_parts *out)
+{
+    char expected[256];
+    bool list = node->kind == YAML_NODE_SEQUENCE;
+    if (node->kind == YAML_NODE_MAPPING || yaml_tree_is_null(node) ||
+        (list && (node->child_count == 0 || node->child_count > LOADER_LIST_MAX))) {
+        LOADER_ERROR(loader, node->place, "%s: no name is given; expected %s", key->name,
+                     schema_expected(key, expected, sizeof(expected)));
+        return;
+    }
+    for (const struct yaml_node *child = list ? node->first_child : node; child != NULL;
+         child = list ? child->next : NULL) {
+        if (!count_value(loader, child->place)) {
+            return;
+        }
+        if (child->kind != YAML_NODE_SCALAR || yaml_tree_is_null(child)) {
+            LOADER_ERROR(loader, child->place, "%s: expected a name", key->name);
+            continue;
+        }
+        struct reference *reference = add_reference(loader, key, child);
+        if (reference != NULL) {
+            reference->parts = out;
+        }
+    }
+}
+
 static void fill_map_list(struct loader *loader, const struct schema_key *key,
                           const struct yaml_node *node, void *out)
 {
@@ -491,6 +520,9 @@ static void fill_value(struct loader *loader, const struct schema_key *key,
         break;
     case SCHEMA_INDEX_LIST:
         fill_index_list(loader, key, node, member);
+        break;
+    case SCHEMA_PART_LIST:
+        fill_part_list(loader, key, node, member);
         break;
     case SCHEMA_MAP_LIST:
         fill_map_list(loader, key, node, out);
@@ -741,6 +773,11 @@ static void resolve(struct loader *loader, bool links)
          reference = reference->next) {
         bool to_link = (reference->key->parts & UINT32_C(1) << SCENARIO_LINK) != 0;
         struct scenario_part part;
+        if (to_link == links && reference->parts != NULL) {
+            part_names_add_to_list(loader->scenario, reference->key, reference->text,
+                                   reference->place, loader->diagnostics, reference->parts);
+            continue;
+        }
         if (to_link != links ||
             !part_names_resolve(loader->scenario, reference->key, reference->text, reference->place,
                                 loader->diagnostics, &part)) {

@@ -1,5 +1,7 @@
 #include "testbed/oracle_liveness.h"
 
+#include "testbed/fault_rules.h"
+
 #include "sim/assert.h"
 #include "testbed/quantity.h"
 
@@ -115,6 +117,18 @@ static bool has_kind_beside_down(const struct scenario_fault *fault)
     return false;
 }
 
+/* Whether a fault stands in the way of one of the two nodes, on a network that the migration may use. */
+static bool meets(const struct liveness *liveness, const struct vm_way *way,
+                  const struct scenario_fault *fault)
+{
+    for (uint32_t i = 0; i < liveness->scenario->link_count; i++) {
+        if (fault_concerns_link(liveness->scenario, fault, i) && concerns_link(liveness, way, i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- is there a way ---------------------------------------------------------------------------------------------------------- */
 
 /* A fault other than `down` acts on a link of theirs (V2). */
@@ -123,7 +137,7 @@ static bool hampered(const struct liveness *liveness, const struct vm_way *way)
     for (uint32_t i = 0; i < liveness->scenario->item_count; i++) {
         if (liveness->faults[i]) {
             const struct scenario_fault *fault = &liveness->scenario->timeline[i].action.fault;
-            if (has_kind_beside_down(fault) && concerns_link(liveness, way, fault->link.index)) {
+            if (has_kind_beside_down(fault) && meets(liveness, way, fault)) {
                 return true;
             }
         }
@@ -365,11 +379,10 @@ void liveness_machine(struct liveness *liveness, uint32_t node, enum liveness_po
 void liveness_fault(struct liveness *liveness, uint32_t item, bool starts, sim_time now)
 {
     const struct scenario_fault *fault = &liveness->scenario->timeline[item].action.fault;
-    SIM_ASSERT(fault->target == SCENARIO_FAULT_LINK);
+    SIM_ASSERT(fault->target != SCENARIO_FAULT_MACHINE);
     for (uint32_t i = 0; i < liveness->scenario->vm_count && liveness->on_their_way > 0; i++) {
         struct vm_way *way = &liveness->vms[i];
-        if (!liveness->finished && way->phase != SETTLED &&
-            concerns_link(liveness, way, fault->link.index)) {
+        if (!liveness->finished && way->phase != SETTLED && meets(liveness, way, fault)) {
             disturb(liveness, way, now);
         }
     }

@@ -11,7 +11,9 @@
  *   leaks          nothing is alive after everything was taken down; a node holds nothing for a migration that is settled
  *
  *  O1. An oracle that judged nothing says unknown. That fails no run.
- *  O2. The first violation of each is kept, with its instant and words. */
+ *  O2. The first violation of each is kept, with its instant and words.
+ *  O3. A stream into whose payload a fault put another byte behind all checksums (corrupt-repaired) is not judged by `streams`: TCP cannot
+ *      know. Who uses the stream must notice, and `memory` and `state` judge whether it did. */
 #ifndef ORRERY_TESTBED_ORACLES_H
 #define ORRERY_TESTBED_ORACLES_H
 

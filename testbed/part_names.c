@@ -135,7 +135,9 @@ bool part_names_resolve(const struct scenario *scenario, const struct schema_key
         return true;
     }
     struct schema_key one = *key;
-    one.type = key->type == SCHEMA_INDEX_LIST ? SCHEMA_INDEX : key->type;
+    one.type = key->type == SCHEMA_INDEX_LIST  ? SCHEMA_INDEX
+               : key->type == SCHEMA_PART_LIST ? SCHEMA_PART
+                                               : key->type;
     schema_expected(&one, expected, sizeof(expected));
     if (entry != NULL) {
         diagnostics_error(diagnostics, place, "%s is a %s; expected %s", quoted,
@@ -157,4 +159,103 @@ bool part_names_resolve(const struct scenario *scenario, const struct schema_key
     diagnostics_error(diagnostics, place, "nothing is named %s; expected %s%s", quoted, expected,
                       nearest_word_hint(&nearest, hint));
     return false;
+}
+
+/* ---- patterns ------------------------------------------------------------------------------------------------------ */
+
+bool part_name_fits(const char *pattern, const char *name)
+{
+    const char *star = NULL, *resume = NULL;
+    while (*name != '\0') {
+        if (*pattern == '*') {
+            star = pattern++;
+            resume = name;
+        } else if (*pattern == *name) {
+            pattern++;
+            name++;
+        } else if (star != NULL) {
+            pattern = star + 1; /* the star takes one letter more */
+            name = ++resume;
+        } else {
+            return false;
+        }
+    }
+    while (*pattern == '*') {
+        pattern++;
+    }
+    return *pattern == '\0';
+}
+
+static int part_compare(const void *a, const void *b)
+{
+    const struct scenario_part *x = a, *y = b;
+    if (x->kind != y->kind) {
+        return x->kind < y->kind ? -1 : 1;
+    }
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+/* Sorts, and keeps one of each. */
+static uint32_t sort_once(struct scenario_part *parts, uint32_t count)
+{
+    uint32_t kept = 0;
+    if (count > 0) {
+        qsort(parts, count, sizeof(*parts), part_compare);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (kept == 0 || part_compare(&parts[kept - 1], &parts[i]) != 0) {
+            parts[kept++] = parts[i];
+        }
+    }
+    return kept;
+}
+
+static void report_no_fit(const struct schema_key *key, const char *pattern,
+                          struct source_place place, struct diagnostics *diagnostics)
+{
+    char quoted[DIAGNOSTICS_QUOTE_BYTES], expected[256];
+    struct schema_key one = *key;
+    one.type = SCHEMA_PART;
+    diagnostics_error(diagnostics, place, "no name fits %s; expected %s",
+                      diagnostics_quote(pattern, quoted),
+                      schema_expected(&one, expected, sizeof(expected)));
+}
+
+void part_names_add_to_list(struct scenario *scenario, const struct schema_key *key,
+                            const char *text, struct source_place place,
+                            struct diagnostics *diagnostics, struct scenario_parts *list)
+{
+    bool pattern = strchr(text, '*') != NULL;
+    struct scenario_part part;
+    if (!pattern && !part_names_resolve(scenario, key, text, place, diagnostics, &part)) {
+        return;
+    }
+    uint32_t count = pattern ? 0 : 1;
+    for (uint32_t i = 0; pattern && i < scenario->name_count; i++) {
+        const struct scenario_name *entry = &scenario->names[i];
+        count += fits(scenario, key->parts, key->actions, entry->part) &&
+                         part_name_fits(text, entry->name)
+                     ? 1
+                     : 0;
+    }
+    if (count == 0) {
+        report_no_fit(key, text, place, diagnostics);
+        return;
+    }
+    struct scenario_part *all = arena_alloc(&scenario->arena, (list->count + count) * sizeof(*all));
+    uint32_t kept = list->count;
+    if (kept > 0) {
+        memcpy(all, list->items, kept * sizeof(*all));
+    }
+    if (!pattern) {
+        all[kept++] = part;
+    }
+    for (uint32_t i = 0; pattern && i < scenario->name_count; i++) {
+        const struct scenario_name *entry = &scenario->names[i];
+        if (fits(scenario, key->parts, key->actions, entry->part) &&
+            part_name_fits(text, entry->name)) {
+            all[kept++] = entry->part;
+        }
+    }
+    *list = (struct scenario_parts){all, sort_once(all, kept)};
 }

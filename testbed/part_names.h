@@ -17,6 +17,13 @@ const struct scenario_name *part_names_find(const struct scenario *scenario, con
 bool part_names_resolve(const struct scenario *scenario, const struct schema_key *key,
                         const char *text, struct source_place place,
                         struct diagnostics *diagnostics, struct scenario_part *out);
+/* Adds what `text` names to a list: one part, or all of the kinds that `key` wants whose names fit it where it holds `*`. The list stays
+ * in the order of kinds and indices, each part once. Where nothing is meant: one error at `place`. */
+void part_names_add_to_list(struct scenario *scenario, const struct schema_key *key,
+                            const char *text, struct source_place place,
+                            struct diagnostics *diagnostics, struct scenario_parts *list);
+/* Whether a name fits a pattern: `*` stands for any letters, also for none. Pure. */
+bool part_name_fits(const char *pattern, const char *name);
 /* The nearest name among parts whose kind is in `parts` and, for actions, whose action is in `actions`. */
 void part_names_offer(const struct scenario *scenario, uint32_t parts, uint32_t actions,
                       struct nearest_word *nearest);

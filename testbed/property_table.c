@@ -84,7 +84,10 @@ const struct property_row property_table[] = {
     {BULK, "timeouts", QUANTITY(QUANTITY_COUNT), .meaning = "Retransmission time-outs."},
     /* fault */
     {FAULT, "hits", QUANTITY(QUANTITY_COUNT),
-     .meaning = "Frames it lost; for a machine, how often it struck."},
+     .meaning =
+         "Frames that it lost, changed, held or carried otherwise; of what strikes a machine or "
+         "a switch, how often it struck. What is not recorded for each frame (rate, delay, "
+         "jitter, a switch's table) is counted as it ends."},
     /* parts */
     {VM, "state", WORDS(vm_states),
      .meaning = "What it does now; `lost` with the host that ran it."},

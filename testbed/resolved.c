@@ -41,6 +41,8 @@ static bool has_value(const struct schema_key *key, const void *object)
         return *(const uint32_t *)member != SIM_NONE;
     case SCHEMA_PART:
         return ((const struct scenario_part *)member)->kind != SCENARIO_NO_PART;
+    case SCHEMA_PART_LIST:
+        return ((const struct scenario_parts *)member)->count > 0;
     case SCHEMA_CONDITION:
         return *(const struct expression *const *)member != NULL;
     case SCHEMA_MAP_LIST:
@@ -145,6 +147,20 @@ static void print_names(const struct printer *printer, const struct schema_key *
     fputc(']', printer->out);
 }
 
+static void print_parts_list(const struct printer *printer, const struct scenario_parts *list)
+{
+    if (list->count != 1) {
+        fputc('[', printer->out);
+    }
+    for (uint32_t i = 0; i < list->count; i++) {
+        fprintf(printer->out, "%s%s", i == 0 ? "" : ", ",
+                scenario_part_name(printer->scenario, list->items[i]));
+    }
+    if (list->count != 1) {
+        fputc(']', printer->out);
+    }
+}
+
 static void print_scalar(const struct printer *printer, const struct schema_key *key,
                          const void *member)
 {
@@ -180,6 +196,9 @@ static void print_scalar(const struct printer *printer, const struct schema_key 
     case SCHEMA_PART:
         fputs(scenario_part_name(printer->scenario, *(const struct scenario_part *)member),
               printer->out);
+        break;
+    case SCHEMA_PART_LIST:
+        print_parts_list(printer, member);
         break;
     case SCHEMA_INDEX_LIST:
         print_names(printer, key, member);

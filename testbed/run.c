@@ -412,6 +412,7 @@ bool run_finish(struct run *run, char *why, size_t why_capacity)
     run->finished = true;
     sim_assert_describer(describe_end, run);
     sim_time now = sim_now(world->sim);
+    timeline_finish(run->timeline);
     world_record_totals(world);
     if (run->interrupted) {
         judge_cut_short(run->judge);

@@ -21,6 +21,10 @@ const struct record_kind run_record_kinds[RUN_RECORDS] = {
                          .meaning = "A fault acts no more.",
                          .fields = {{"kind", RECORD_NUMBER}},
                          .text = "what"},
+    [RUN_FAULT_HITS] = {.name = "fault.hits",
+                        .meaning = "How many frames met a fault that is not recorded for each: "
+                                   "another rate, a delay, a jitter.",
+                        .fields = {{"frames", RECORD_COUNT}}},
     [RUN_LINK_TOTALS] = {.name = "link.totals",
                          .meaning = "What one direction of a link carried in the whole run.",
                          .fields = {{"frames", RECORD_COUNT},

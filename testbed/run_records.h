@@ -12,6 +12,7 @@ enum run_record {
     RUN_ACTION_ENDS,   /* it is over {number}; text: how */
     RUN_FAULT_STARTS,  /* {kind, value}; text: its target and what it does */
     RUN_FAULT_STOPS,   /* {kind}; text: its target */
+    RUN_FAULT_HITS, /* a fault that writes no record for each frame, as it stops or the run ends {frames} */
     RUN_LINK_TOTALS, /* at the end, one direction {frames, bytes, lost, queue_peak, busy, sound} */
     RUN_VM_TOTALS,   /* at the end, or as an instance goes {stores, lost, faults, splits, served} */
     RUN_NODE_TOTALS, /* at the end {busy, ledger, streams, pages_held, migrations} */

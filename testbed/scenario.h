@@ -55,6 +55,12 @@ struct scenario_indices {
     uint32_t count;
 };
 
+/* Parts of several kinds, names with `*` expanded; each once. */
+struct scenario_parts {
+    struct scenario_part *items;
+    uint32_t count;
+};
+
 enum scenario_network_kind { SCENARIO_SWITCH, SCENARIO_CABLE };
 enum scenario_framing { SCENARIO_ETHERNET, SCENARIO_PPP };
 
@@ -270,16 +276,47 @@ struct scenario_cancel {
 };
 
 enum scenario_direction { SCENARIO_BOTH, SCENARIO_TO, SCENARIO_FROM };
-enum scenario_fault_target { SCENARIO_FAULT_UNSET, SCENARIO_FAULT_LINK, SCENARIO_FAULT_MACHINE };
+enum scenario_jitter_shape { SCENARIO_JITTER_UNIFORM, SCENARIO_JITTER_NORMAL };
+enum scenario_fault_target {
+    SCENARIO_FAULT_UNSET,
+    SCENARIO_FAULT_LINK,
+    SCENARIO_FAULT_MACHINE,
+    SCENARIO_FAULT_SWITCH,
+    SCENARIO_FAULT_PAIR, /* what goes between two groups of machines */
+};
+
+/* A link that goes down and up again and again, down first. */
+struct scenario_flap {
+    const struct yaml_node *source; /* NULL: not this kind */
+    int64_t down_ns, up_ns;
+};
+
+/* Loss in two states. */
+struct scenario_bursts {
+    const struct yaml_node *source; /* NULL: not this kind */
+    int64_t begin_ppb, end_ppb;     /* of a burst, at each frame */
+    int64_t loss_ppb, between_ppb;  /* within one, and outside */
+};
 
 /* Which kinds there are, and what each value means: testbed/fault_table.h. */
 struct scenario_fault {
     const struct yaml_node *source;
     enum scenario_fault_target target;
-    struct scenario_part link;    /* SCENARIO_LINK, or SCENARIO_NO_PART */
-    struct scenario_part machine; /* node, client or VM, or SCENARIO_NO_PART */
-    int64_t value[FAULT_KINDS];   /* QUANTITY_ABSENT: not this kind; at least one is there */
-    int64_t for_ns;               /* QUANTITY_ABSENT: to the end of the run */
+    struct scenario_parts links;           /* SCENARIO_LINK */
+    struct scenario_parts machines;        /* nodes, clients or VMs */
+    struct scenario_part link;             /* the first of links, or SCENARIO_NO_PART */
+    struct scenario_part machine;          /* the first of machines, or SCENARIO_NO_PART */
+    uint32_t network;                      /* whose switch; SIM_NONE where that is not the target */
+    struct scenario_parts between, others; /* nodes and clients; all on a network that both have */
+    uint32_t over;                         /* that network alone; SIM_NONE: all that they share */
+    bool one_way;                          /* from `between` to `and` alone */
+    int64_t value[FAULT_KINDS];       /* QUANTITY_ABSENT: not this kind; at least one is there */
+    struct scenario_flap flap;        /* of FAULT_FLAP */
+    struct scenario_bursts bursts;    /* of FAULT_BURSTS */
+    int64_t hold_ns;                  /* of FAULT_REORDER */
+    enum scenario_jitter_shape shape; /* of FAULT_JITTER */
+    struct scenario_part claims;      /* of FAULT_CLAIMS: whose address */
+    int64_t for_ns;                   /* QUANTITY_ABSENT: to the end of the run */
     enum scenario_direction direction;
     int64_t
         nth; /* acts on the nth opportunity (frame that arrives) only, from 1; QUANTITY_ABSENT: on all */

@@ -122,6 +122,10 @@ const char *schema_expected(const struct schema_key *key, char *out, size_t capa
     case SCHEMA_PART:
         append_parts(key, out, capacity);
         break;
+    case SCHEMA_PART_LIST:
+        append_parts(key, out, capacity);
+        append(out, capacity, ", or a list of them");
+        break;
     case SCHEMA_MAP_LIST:
         append(out, capacity,
                key->map->shorthand == NULL ? "a list of maps"

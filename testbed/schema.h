@@ -17,16 +17,18 @@
 
 /* What a key holds, and the member that takes it. */
 enum schema_type {
-    SCHEMA_TEXT,       /* any text: const char *                                              */
-    SCHEMA_NAME,       /* the name of something new: const char *                             */
-    SCHEMA_PATH,       /* a file, relative to the scenario: const char *                      */
-    SCHEMA_FLAG,       /* true or false: bool                                                 */
-    SCHEMA_MARK,       /* true: int64_t 1                                                     */
-    SCHEMA_CHOICE,     /* one of `choices`: an enum (int)                                     */
-    SCHEMA_QUANTITY,   /* of `unit`, from `min` to `max`: int64_t                             */
-    SCHEMA_SUBNET,     /* 10.1.0.0/16: struct scenario_subnet                                 */
-    SCHEMA_INDEX,      /* name of a part of the one kind in `parts`: uint32_t                 */
-    SCHEMA_PART,       /* name of a part of one of the kinds in `parts`: struct scenario_part */
+    SCHEMA_TEXT,     /* any text: const char *                                              */
+    SCHEMA_NAME,     /* the name of something new: const char *                             */
+    SCHEMA_PATH,     /* a file, relative to the scenario: const char *                      */
+    SCHEMA_FLAG,     /* true or false: bool                                                 */
+    SCHEMA_MARK,     /* true: int64_t 1                                                     */
+    SCHEMA_CHOICE,   /* one of `choices`: an enum (int)                                     */
+    SCHEMA_QUANTITY, /* of `unit`, from `min` to `max`: int64_t                             */
+    SCHEMA_SUBNET,   /* 10.1.0.0/16: struct scenario_subnet                                 */
+    SCHEMA_INDEX,    /* name of a part of the one kind in `parts`: uint32_t                 */
+    SCHEMA_PART,     /* name of a part of one of the kinds in `parts`: struct scenario_part */
+    SCHEMA_PART_LIST, /* one name or a list of them, each of a part of one of the kinds in `parts`, `*` in a name for any
+                        * letters: struct scenario_parts                                      */
     SCHEMA_CONDITION,  /* an expression: struct expression *                                  */
     SCHEMA_MAP,        /* a map: the struct itself                                            */
     SCHEMA_INDEX_LIST, /* a list of names as of SCHEMA_INDEX: struct scenario_indices         */

@@ -111,6 +111,16 @@ static json_t *parts_schema(const struct schema_key *key)
     return schema;
 }
 
+/* `globs`: a name may hold `*`. */
+static const char *part_pattern(const struct schema_key *key, bool globs)
+{
+    if (key->parts == UINT32_C(1) << SCENARIO_LINK) {
+        return globs ? "^[A-Za-z*][A-Za-z0-9_*-]*/[A-Za-z*][A-Za-z0-9_*-]*$"
+                     : "^[A-Za-z][A-Za-z0-9_-]*/[A-Za-z][A-Za-z0-9_-]*$";
+    }
+    return globs ? "^[A-Za-z*][A-Za-z0-9_*.-]*$" : RANGE_PATTERN;
+}
+
 static json_t *value_schema(const struct schema_key *key)
 {
     json_t *schema;
@@ -137,9 +147,10 @@ static json_t *value_schema(const struct schema_key *key)
     case SCHEMA_INDEX:
         return with_pattern(RANGE_PATTERN);
     case SCHEMA_PART:
-        return with_pattern(key->parts == UINT32_C(1) << SCENARIO_LINK
-                                ? "^[A-Za-z][A-Za-z0-9_-]*/[A-Za-z][A-Za-z0-9_-]*$"
-                                : RANGE_PATTERN);
+        return with_pattern(part_pattern(key, false));
+    case SCHEMA_PART_LIST:
+        return any_of(with_pattern(part_pattern(key, true)),
+                      list_of(with_pattern(part_pattern(key, true))));
     case SCHEMA_MAP:
         return reference_to(key->map);
     case SCHEMA_INDEX_LIST:

@@ -488,6 +488,11 @@ void timeline_free(struct timeline *timeline)
     free(timeline);
 }
 
+void timeline_finish(struct timeline *timeline)
+{
+    fault_driver_finish(timeline->faults);
+}
+
 sim_time timeline_at_most(const struct timeline *timeline)
 {
     int64_t at_most = timeline->world->scenario->end.at_most_ns;

@@ -18,6 +18,8 @@ struct timeline *timeline_new(struct world *world, struct judge *judge);
 void timeline_free(struct timeline *timeline);
 /* The latest instant at which the run may end. */
 sim_time timeline_at_most(const struct timeline *timeline);
+/* The run is over: records what actions still have to say. */
+void timeline_finish(struct timeline *timeline);
 /* Why the run was stopped, NULL if it was not. */
 const char *timeline_ended(const struct timeline *timeline);
 

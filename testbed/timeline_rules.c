@@ -5,6 +5,7 @@
 
 #include "sim/assert.h"
 #include "testbed/expression.h"
+#include "testbed/fault_rules.h"
 #include "testbed/loader.h"
 #include "testbed/schema.h"
 #include "vm/guest.h"
@@ -174,29 +175,6 @@ static void check_first_migrations(struct scenario *scenario, struct diagnostics
 
 /* ---- faults and power ---------------------------------------------------------------------------------------------- */
 
-static void check_fault(const struct scenario_fault *fault, struct diagnostics *diagnostics)
-{
-    const char *machine_kind = NULL;
-    for (uint32_t kind = 0; kind < FAULT_KINDS; kind++) {
-        if (fault->value[kind] == QUANTITY_ABSENT) {
-            continue;
-        }
-        const char *word = fault_table[kind].key->name;
-        if (fault_table[kind].target == FAULT_ON_MACHINE) {
-            if (machine_kind != NULL) {
-                diagnostics_error(diagnostics, loader_place(fault->source, word),
-                                  "'%s' and '%s' exclude each other", machine_kind, word);
-            }
-            machine_kind = word;
-        }
-        if (fault->nth != QUANTITY_ABSENT && kind != FAULT_LOSS) {
-            diagnostics_error(diagnostics, loader_place(fault->source, "nth"),
-                              "'nth' picks one frame, and '%s' is no fault of a single frame",
-                              word);
-        }
-    }
-}
-
 static void check_power(const struct scenario *scenario, const struct scenario_power *power,
                         struct diagnostics *diagnostics)
 {
@@ -341,7 +319,7 @@ static void check_item(struct scenario *scenario, struct scenario_item *item,
         check_migration(scenario, &item->action.migrate, diagnostics);
         break;
     case SCENARIO_FAULT:
-        check_fault(&item->action.fault, diagnostics);
+        fault_rules_apply(scenario, &item->action.fault, diagnostics);
         break;
     case SCENARIO_POWER:
         check_power(scenario, &item->action.power, diagnostics);

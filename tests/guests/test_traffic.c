@@ -629,7 +629,8 @@ static void transfer(size_t row)
         .fixture = fixture, .damage = transfers[row].damage, .nth = transfers[row].damaged};
     struct fixture_client *receiver = &fixture->clients[1];
     link_connect(receiver->down, (struct frame_sink){damage, &damager});
-    link_set_loss(receiver->down, (struct link_fault_loss){transfers[row].loss_ppb, 0});
+    link_begin_fault(receiver->down, &(struct link_fault_setting){
+                                         .kind = LINK_LOSS, .values = {transfers[row].loss_ppb}});
     struct traffic_common common =
         fixture_common(fixture, 0, fixture_client_end(fixture, 0), fixture_client_address(1));
     common.ended = count_end;

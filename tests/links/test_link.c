@@ -134,7 +134,7 @@ static void break_down(struct link *link)
 }
 static void break_loss(struct link *link)
 {
-    link_set_loss(link, (struct link_fault_loss){GBIT, 2});
+    link_begin_fault(link, &(struct link_fault_setting){LINK_LOSS, 2, {GBIT}, NULL, NULL});
 }
 static void break_nth(struct link *link)
 {
@@ -147,7 +147,7 @@ static bool is_frame_4(void *context, const struct frame *frame)
 }
 static void break_matching(struct link *link)
 {
-    link_lose_matching(link, is_frame_4, NULL, 4);
+    link_begin_fault(link, &(struct link_fault_setting){LINK_LOSS, 4, {0}, is_frame_4, NULL});
 }
 static void break_nothing(struct link *link)
 {
@@ -229,7 +229,8 @@ static void loss_is_keyed(void)
     for (uint32_t pass = 0; pass < 2; pass++) {
         struct rig rig;
         rig_open(&rig, &(struct link_options){GBIT, 0, LINK_ETHERNET, 0});
-        link_set_loss(rig.link, (struct link_fault_loss){GBIT / 10, 1});
+        link_begin_fault(rig.link, &(struct link_fault_setting){
+                                       .kind = LINK_LOSS, .cause = 1, .values = {GBIT / 10}});
         link_lose_nth(rig.link, 100, pass * 50, 2);
         for (uint16_t k = 0; k < 1000; k++) {
             rig_send(&rig, k, 60);

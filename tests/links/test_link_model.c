@@ -100,7 +100,9 @@ static void change_something(struct run *run)
         break;
     case 5:
         run->slow->loss_per_billion = value % 2 == 0 ? 0 : value * 1000000;
-        link_set_loss(run->link, (struct link_fault_loss){run->slow->loss_per_billion, 0});
+        link_begin_fault(run->link,
+                         &(struct link_fault_setting){.kind = LINK_LOSS,
+                                                      .values = {run->slow->loss_per_billion}});
         break;
     case 6:
         run->slow->nth_skip = value % 5;

@@ -249,12 +249,12 @@ static void entries_age(void)
         sink.receive(sink.context, fixture_frame(rig.fixture, 2, 60, other, station));
         cr_assert_eq(rig.out_mask, row->out_mask, "%s", row->name);
 
-        ether_switch_set_power(rig.ether_switch, false);
+        ether_switch_set_power(rig.ether_switch, false, 0);
         rig.out_mask = 0;
         sink.receive(sink.context, fixture_frame(rig.fixture, 3, 60, other, station));
         cr_assert_eq(rig.out_mask, 0, "%s", row->name);
         cr_assert_eq(fixture_count(rig.fixture, NET_FRAME_LOST, "off"), 1, "%s", row->name);
-        ether_switch_set_power(rig.ether_switch, true);
+        ether_switch_set_power(rig.ether_switch, true, 0);
         cr_assert_eq(ether_switch_lookup(rig.ether_switch, other), SIM_NONE, "%s", row->name);
         ether_switch_free(rig.ether_switch);
         fixture_free(rig.fixture);

@@ -83,7 +83,8 @@ static uint64_t goodput_kbps(const struct goodput *g, uint64_t seed)
 {
     struct world *world = world_new(
         &(struct world_options){.seed = seed, .delay_ns = g->delay_ns, .queue_bytes = 1250000});
-    link_set_loss(world->link[0], (struct link_fault_loss){.per_billion = g->loss_per_billion});
+    link_begin_fault(world->link[0], &(struct link_fault_setting){.kind = LINK_LOSS,
+                                                                  .values = {g->loss_per_billion}});
     struct bulk bulk;
     bulk_start(&bulk, world, 80, UINT64_MAX, (int)g->congestion);
     world_run(world, g->run_ns);
