@@ -410,6 +410,17 @@ static void take_hit(struct judge *judge, const struct record *record)
     }
 }
 
+static void take_claim(struct judge *judge, const struct record *record)
+{
+    for (uint32_t i = 0; i < judge->scenario->item_count; i++) {
+        if (judge->items[i].fault_first <= record->cause &&
+            record->cause <= judge->items[i].fault_last) {
+            judge->items[i].claimed_address = (uint32_t)record->values[0];
+        }
+    }
+    take_hit(judge, record);
+}
+
 static void take_frame_lost(struct judge *judge, const struct record *record)
 {
     struct scenario_part part = judge_part_of(judge, record->origin);
@@ -607,8 +618,10 @@ void judge_take(struct judge *judge, const struct record *record)
         take_frame_lost(judge, record);
         break;
     case KIND_FRAME_CHANGED:
-    case KIND_ARP_CLAIMED:
         take_hit(judge, record);
+        break;
+    case KIND_ARP_CLAIMED:
+        take_claim(judge, record);
         break;
     case KIND_LINK_TOTALS:
         take_link_totals(judge, record);
@@ -774,6 +787,12 @@ sim_time judge_node_busy(const struct judge *judge, uint32_t node)
 {
     SIM_ASSERT(node < judge->scenario->node_count);
     return judge->busy[node];
+}
+
+uint32_t judge_claimed_address(const struct judge *judge, uint32_t item)
+{
+    SIM_ASSERT(item < judge->scenario->item_count);
+    return judge->items[item].claimed_address;
 }
 
 sim_time judge_action_start(const struct judge *judge, uint32_t item)

@@ -113,6 +113,8 @@ const struct judge_latency *judge_latency(const struct judge *judge, uint32_t it
 const struct judge_vm *judge_vm(const struct judge *judge, uint32_t vm);
 /* Processor time that a node's software used, known at the end of the run; 0 before. */
 sim_time judge_node_busy(const struct judge *judge, uint32_t node);
+/* The last address that a machine claimed because of this fault, in host byte order; 0 where there was none. */
+uint32_t judge_claimed_address(const struct judge *judge, uint32_t item);
 /* When an action started and ended; SIM_NEVER where it did not. `how` is the text of its end, "" before. */
 sim_time judge_action_start(const struct judge *judge, uint32_t item);
 sim_time judge_action_end(const struct judge *judge, uint32_t item, const char **how);

@@ -56,6 +56,7 @@ struct judge_item {
     bool bulk_done;
     uint64_t timeouts, retransmissions, reconnects;
     uint64_t hits;
+    uint32_t claimed_address;
     uint64_t fault_first, fault_last; /* ids of the records that began it */
 };
 

@@ -394,78 +394,6 @@ static void tell_bulk(const struct teller *teller, uint32_t item)
 
 /* ---- what was done to them --------------------------------------------------------------------------------------------------------- */
 
-static void add_link_fault(struct report_text *text, const struct scenario_fault *fault,
-                           enum fault_kind kind)
-{
-    char figure[REPORT_FIGURE_BYTES];
-    int64_t value = fault->value[kind];
-    switch (kind) {
-    case FAULT_DOWN:
-        report_add(text, "was down");
-        break;
-    case FAULT_LOSS:
-        report_add(text, "lost %s of its frames", quantity_print(QUANTITY_SHARE, value, figure));
-        break;
-    case FAULT_DELAY:
-        report_add(text, "took %s longer", quantity_print(QUANTITY_TIME, value, figure));
-        break;
-    case FAULT_RATE:
-        report_add(text, "carried only %s", quantity_print(QUANTITY_RATE, value, figure));
-        break;
-    case FAULT_QUEUE:
-        report_add(text, "had queues of %s", quantity_print(QUANTITY_SIZE, value, figure));
-        break;
-    default:
-        report_add(text, "had the fault '%s'", fault_table[kind].key->name);
-        break;
-    }
-}
-
-static void add_machine_fault(struct report_text *text, enum fault_kind kind)
-{
-    switch (kind) {
-    case FAULT_CRASH:
-        report_add(text, "lost power");
-        break;
-    case FAULT_FREEZE:
-        report_add(text, "froze");
-        break;
-    case FAULT_REBOOT:
-        report_add(text, "was restarted");
-        break;
-    default:
-        report_add(text, "had the fault '%s'", fault_table[kind].key->name);
-        break;
-    }
-}
-
-void report_add_fault(struct report_text *text, const struct scenario *scenario, uint32_t item)
-{
-    const struct scenario_fault *fault = &scenario->timeline[item].action.fault;
-    bool link = fault->target == SCENARIO_FAULT_LINK;
-    bool first = true;
-    report_add(text, "%s", scenario_part_name(scenario, link ? fault->link : fault->machine));
-    if (fault->nth != QUANTITY_ABSENT) {
-        report_add(text, " was to lose frame %lld", (long long)fault->nth);
-    }
-    for (uint32_t kind = 0; kind < FAULT_KINDS; kind++) {
-        if (fault->value[kind] == QUANTITY_ABSENT || fault->nth != QUANTITY_ABSENT) {
-            continue;
-        }
-        report_add(text, first ? " " : ", ");
-        first = false;
-        if (link) {
-            add_link_fault(text, fault, (enum fault_kind)kind);
-        } else {
-            add_machine_fault(text, (enum fault_kind)kind);
-        }
-    }
-    if (link && fault->direction != SCENARIO_BOTH) {
-        report_add(text, fault->direction == SCENARIO_TO ? " (what goes there alone)"
-                                                         : " (what comes from there alone)");
-    }
-}
-
 static void tell_fault(const struct teller *teller, uint32_t item)
 {
     struct report_text text = {0};
@@ -485,21 +413,13 @@ static void tell_fault(const struct teller *teller, uint32_t item)
     report_add(&text, " at %s", report_instant(began, figure));
     if (ended != SIM_NEVER && ended > began) {
         report_add(&text, " for %s", report_time(ended - began, figure));
-    } else if (i->action.fault.for_ns == QUANTITY_ABSENT &&
-               i->action.fault.target == SCENARIO_FAULT_LINK &&
-               i->action.fault.nth == QUANTITY_ABSENT) {
+    } else if (i->action.fault.for_ns == QUANTITY_ABSENT && report_fault_lasts(&i->action.fault)) {
         report_add(&text, " until the end");
     }
     if (i->named) {
         report_add(&text, " (%s)", i->name);
     }
-    if (i->action.fault.target == SCENARIO_FAULT_LINK) {
-        if (hits > 0) {
-            report_add(&text, " and took %s", report_plural(hits, "frame", "frames", figure));
-        } else {
-            report_add(&text, " and took no frame");
-        }
-    }
+    report_add_hits(&text, teller->result, item, hits);
     tell(teller, &text);
 }
 

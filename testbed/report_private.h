@@ -16,6 +16,11 @@ void report_happened(const struct run_result *result, void (*line)(void *context
                      void *context);
 /* "node2/migration was down": what a fault of the timeline does, in the past tense. */
 void report_add_fault(struct report_text *text, const struct scenario *scenario, uint32_t item);
+/* " and took 214 frames": how many frames met it, or what it came to; nothing where there is nothing to say. */
+void report_add_hits(struct report_text *text, const struct run_result *result, uint32_t item,
+                     uint64_t hits);
+/* Whether it goes on until somebody ends it. */
+bool report_fault_lasts(const struct scenario_fault *fault);
 /* Items of the timeline that are migrations, and began. */
 uint32_t report_migration_count(const struct run_result *result);
 /* A property of a part by its name; unknown where the part has none of that name. */

@@ -5,6 +5,8 @@
 #include "sim/assert.h"
 #include "testbed/report_private.h"
 
+#include "testbed/fault_rules.h"
+
 #include <string.h>
 
 #define LINK_FULL_PERCENT      90
@@ -372,12 +374,15 @@ static void add_timeouts(const struct facts *facts, struct report_text *text)
 static bool concerns(const struct facts *facts, const struct scenario_fault *fault)
 {
     const struct scenario *scenario = facts->result->scenario;
-    struct scenario_part part = fault->target == SCENARIO_FAULT_LINK
-                                    ? scenario->links[fault->link.index].machine
-                                    : fault->machine;
-    return (part.kind == SCENARIO_NODE &&
-            (part.index == facts->m->from_node || part.index == facts->migrate->to)) ||
-           (part.kind == SCENARIO_VM && part.index == facts->migrate->vm);
+    const struct scenario_part parts[] = {{SCENARIO_NODE, facts->m->from_node},
+                                          {SCENARIO_NODE, facts->migrate->to},
+                                          {SCENARIO_VM, facts->migrate->vm}};
+    for (uint32_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (fault_concerns_machine(scenario, fault, parts[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Faults that acted on its nodes and links while it was under way, and the step that they met it in. */
