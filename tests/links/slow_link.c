@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct slow_frame *queue_first(const struct slow_queue *queue)
 {
@@ -85,37 +86,136 @@ static void slow_end(void *context)
     slow_settle(context);
 }
 
-static void slow_arrival(void *context)
+/* ---- what goes wrong at the end of the wire ---- */
+
+static bool slow_hits(const struct slow_link *link, const char *site, uint64_t share)
 {
-    struct slow_link *link = context;
-    struct slow_frame *frame = queue_pop(&link->wire);
-    cr_assert(frame != NULL);
-    cr_assert_eq(frame->arrival, sim_now(link->sim));
-    slow_settle(link);
-    slow_arm_arrival(link);
-    link->arrivals++;
-    bool lost = chance_hit(link->chance, link->arrivals, link->loss_per_billion, 1000000000);
+    return chance_hit(chance_key(link->seed, site, "link"), link->arrivals, share, 1000000000);
+}
+
+/* The one that is due first; of those of one instant that which keeps its order, and else the one that came first. */
+static struct slow_held *slow_next_held(struct slow_link *link)
+{
+    struct slow_held *next = NULL;
+    for (uint32_t i = 0; i < link->held_count; i++) {
+        struct slow_held *held = &link->held[i];
+        if (next == NULL || held->due < next->due ||
+            (held->due == next->due && held->ordered && !next->ordered)) {
+            next = held;
+        }
+    }
+    return next;
+}
+
+static void slow_note_id(struct slow_link *link, uint32_t id, enum slow_fate fate)
+{
+    slow_note(link, &(struct slow_frame){.id = id}, fate);
+}
+
+/* Lets those go that are due; SLOW_DOWN loses them all. */
+static void slow_release(struct slow_link *link, enum slow_fate fate)
+{
+    struct slow_held *held = slow_next_held(link);
+    while (held != NULL && (fate == SLOW_DOWN || held->due <= sim_now(link->sim))) {
+        slow_note_id(link, held->id, fate == SLOW_DOWN ? SLOW_DOWN : held->fate);
+        memmove(held, held + 1, (size_t)(link->held + --link->held_count - held) * sizeof *held);
+        held = slow_next_held(link);
+    }
+    if (held == NULL) {
+        sim_event_cancel(link->sim, link->held_event);
+    } else {
+        sim_event_arm(link->sim, link->held_event, held->due);
+    }
+}
+
+static void slow_held_arrive(void *context)
+{
+    slow_release(context, SLOW_ARRIVED);
+}
+
+static bool slow_loses(struct slow_link *link, const struct slow_frame *frame)
+{
+    struct slow_faults *faults = &link->faults;
+    bool lost = faults->cut || slow_hits(link, "link.loss", faults->loss);
     if (link->nth_skip > 0) {
         link->nth_skip--;
     } else if (link->nth_count > 0) {
         link->nth_count--;
         lost = true;
     }
-    slow_note(link, frame, lost ? SLOW_LOSS : SLOW_ARRIVED);
+    if (faults->bursts) {
+        uint64_t change = faults->bad ? faults->burst_end : faults->burst_begin;
+        faults->bad ^= slow_hits(link, "link.burst", change);
+        uint64_t share = faults->bad ? faults->burst_loss : faults->burst_between;
+        lost = slow_hits(link, "link.burst-loss", share) || lost;
+    }
+    /* Without its Ethernet header it is what IP sees. */
+    return lost || (faults->black_hole_bytes > 0 && frame->bytes - 14 > faults->black_hole_bytes);
 }
 
-struct slow_link *slow_link_new(struct sim *sim, uint32_t origin, struct chance chance,
-                                uint64_t rate_bps, sim_time delay_ns, uint64_t queue_bytes_max)
+static void slow_pass(struct slow_link *link, uint32_t id, enum slow_fate fate, bool overtaken,
+                      sim_time hold_ns)
+{
+    sim_time due = sim_now(link->sim) + hold_ns;
+    bool wait = hold_ns > 0;
+    for (uint32_t i = 0; i < link->held_count && !overtaken; i++) {
+        const struct slow_held *held = &link->held[i];
+        wait = wait || held->ordered;
+        due = held->ordered && held->due > due ? held->due : due;
+    }
+    if (!wait) {
+        slow_note_id(link, id, fate);
+        return;
+    }
+    cr_assert(link->held_count < SLOW_FRAMES_MAX);
+    link->held[link->held_count++] = (struct slow_held){id, fate, due, !overtaken};
+}
+
+static void slow_arrival(void *context)
+{
+    struct slow_link *link = context;
+    const struct slow_faults *faults = &link->faults;
+    struct slow_frame *frame = queue_pop(&link->wire);
+    cr_assert(frame != NULL);
+    cr_assert_eq(frame->arrival, sim_now(link->sim));
+    slow_settle(link);
+    slow_arm_arrival(link);
+    slow_release(link, SLOW_ARRIVED);
+    link->arrivals++;
+    if (slow_loses(link, frame)) {
+        slow_note(link, frame, SLOW_LOSS);
+        return;
+    }
+    enum slow_fate fate = SLOW_ARRIVED;
+    fate = slow_hits(link, "link.corrupt-repaired", faults->change) ? SLOW_CHANGED : fate;
+    fate = slow_hits(link, "link.corrupt", faults->corrupt) ? SLOW_CORRUPT : fate;
+    bool twice = slow_hits(link, "link.duplicate", faults->duplicate);
+    bool overtaken = slow_hits(link, "link.reorder", faults->reorder);
+    sim_time hold_ns = faults->delay_ns + (overtaken ? faults->hold_ns : 0);
+    if (faults->jitter_ns > 0) {
+        hold_ns += (sim_time)chance_below(chance_key(link->seed, "link.jitter", "link"),
+                                          link->arrivals, (uint64_t)faults->jitter_ns + 1);
+    }
+    for (uint32_t i = 0; i < (twice ? 2u : 1u); i++) {
+        slow_pass(link, frame->id, fate, overtaken, hold_ns);
+    }
+    link->doubled += twice ? 1 : 0;
+    slow_release(link, SLOW_ARRIVED);
+}
+
+struct slow_link *slow_link_new(struct sim *sim, uint32_t origin, uint64_t seed, uint64_t rate_bps,
+                                sim_time delay_ns, uint64_t queue_bytes_max)
 {
     struct slow_link *link = calloc(1, sizeof *link);
     cr_assert(link != NULL);
     link->sim = sim;
-    link->chance = chance;
+    link->seed = seed;
     link->rate_bps = rate_bps;
     link->delay_ns = delay_ns;
     link->queue_bytes_max = queue_bytes_max;
     link->end_event = sim_event_new(sim, origin, slow_end, link);
     link->arrival_event = sim_event_new(sim, origin, slow_arrival, link);
+    link->held_event = sim_event_new(sim, origin, slow_held_arrive, link);
     return link;
 }
 
@@ -123,6 +223,7 @@ void slow_link_free(struct slow_link *link)
 {
     sim_event_free(link->sim, link->end_event);
     sim_event_free(link->sim, link->arrival_event);
+    sim_event_free(link->sim, link->held_event);
     free(link);
 }
 
@@ -190,6 +291,7 @@ void slow_link_set_down(struct slow_link *link, bool down)
 {
     slow_settle(link);
     if (down && !link->down) {
+        slow_release(link, SLOW_DOWN);
         slow_cut(link, 0, SLOW_DOWN);
     }
     link->down = down;

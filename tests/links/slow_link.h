@@ -8,7 +8,16 @@
 
 #define SLOW_FRAMES_MAX 4096u
 
-enum slow_fate { SLOW_ARRIVED, SLOW_DOWN, SLOW_LOSS, SLOW_QUEUE, SLOW_CRASH };
+enum slow_fate {
+    SLOW_ARRIVED,
+    SLOW_DOWN,
+    SLOW_LOSS, /* also in bursts, in black holes and in partitions */
+    SLOW_QUEUE,
+    SLOW_CRASH,
+    SLOW_CORRUPT, /* arrived, with a wrong checksum */
+    SLOW_CHANGED, /* arrived, with another payload */
+    SLOW_FATES
+};
 
 struct slow_outcome {
     uint32_t id;
@@ -19,6 +28,22 @@ struct slow_outcome {
 struct slow_frame {
     uint32_t id, bytes;
     sim_time start, end, arrival;
+};
+
+/* A frame that a fault holds at the end of the wire. */
+struct slow_held {
+    uint32_t id;
+    enum slow_fate fate;
+    sim_time due;
+    bool ordered;
+};
+
+/* What goes wrong at the end of the wire: shares per billion, all 0 at first. */
+struct slow_faults {
+    uint64_t loss, duplicate, corrupt, change, reorder, black_hole_bytes;
+    uint64_t burst_begin, burst_end, burst_loss, burst_between;
+    sim_time hold_ns, jitter_ns, delay_ns;
+    bool bursts, bad, cut;
 };
 
 struct slow_queue {
@@ -40,14 +65,18 @@ struct slow_link {
     unsigned long long burst_work;
     sim_time busy_ns;
     uint32_t end_event, arrival_event;
-    struct chance chance;
-    uint64_t arrivals, loss_per_billion, nth_skip, nth_count;
+    uint64_t seed, arrivals, nth_skip, nth_count;
+    struct slow_faults faults;
+    struct slow_held held[SLOW_FRAMES_MAX];
+    uint32_t held_count, held_event;
+    uint32_t doubled;
     struct slow_outcome outcomes[SLOW_FRAMES_MAX];
     uint32_t outcome_count;
 };
 
-struct slow_link *slow_link_new(struct sim *sim, uint32_t origin, struct chance chance,
-                                uint64_t rate_bps, sim_time delay_ns, uint64_t queue_bytes_max);
+/* Draws as the link "link" does, with this seed. */
+struct slow_link *slow_link_new(struct sim *sim, uint32_t origin, uint64_t seed, uint64_t rate_bps,
+                                sim_time delay_ns, uint64_t queue_bytes_max);
 void slow_link_free(struct slow_link *link);
 void slow_link_send(struct slow_link *link, uint32_t id, uint32_t bytes);
 void slow_link_set_down(struct slow_link *link, bool down);
