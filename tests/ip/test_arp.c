@@ -203,8 +203,29 @@ Test(arp, neighbours)
     table_is_bounded();
 }
 
+/* Host 2 claims the address of host 1 from 1 s to 2 s: what host 0 sends there goes to whoever spoke last. */
+static void two_answer_for_one(void)
+{
+    struct world *world = lan(3);
+    struct ping_plan plan = {world, 1, 40, 100 * SIM_MS, 0};
+    world_at(world, 0, ping_again, &plan);
+    world_run(world, SIM_S);
+    cr_assert_eq(world_count(world, NET_ICMP_REPLY, NULL), 10);
+    ip_stack_claim(world->host[2].stack, 0, world_address(1), 7);
+    world_run(world, 2 * SIM_S);
+    cr_expect_eq(world_count(world, NET_ARP_CLAIMED, NULL), 1, "announced once");
+    cr_expect_eq(world_count(world, NET_ICMP_REPLY, NULL), 10 + 1, "one was under way");
+    cr_expect_geq(world_count(world, NET_FRAME_LOST, "address"), 9);
+    ip_stack_end_claims(world->host[2].stack, 6);
+    cr_expect_eq(icmp_ping(world->host[1].stack, world_address(0), 2, 0, 56), IP_OK);
+    ip_stack_end_claims(world->host[2].stack, 7);
+    ip_stack_check(world->host[2].stack);
+    world_free(world);
+}
+
 Test(arp, announcements)
 {
+    two_answer_for_one();
     announcement_moves_the_port();
     announcement_updates_the_known();
 }

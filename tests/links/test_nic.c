@@ -25,6 +25,14 @@ enum step {
     POWER,
     REBOOT,
     PROMISCUOUS,
+    STALL,
+    UNSTALL,
+    NO_RING,
+    SHORT_RING,
+    USUAL_RING,
+    HANG,
+    UNHANG,
+    RESET,
 };
 
 /* Steps happen 1 us apart, the machine being on at first. */
@@ -50,6 +58,33 @@ static const struct nic_case {
     {"off", {CRASH, FRAME, POWER, FRAME}, "1", "off", 1},
     {"crash with a full ring", {FREEZE, FRAME, FRAME, CRASH, POWER, FRAME}, "2", "crash", 2},
     {"reboot with a full ring", {FREEZE, FRAME, FRAME, REBOOT, FRAME}, "2", "crash", 2},
+    {"stalled, then not", {STALL, FRAME, FRAME, UNSTALL, FRAME}, "012", NULL, 0},
+    {"stalled for too long",
+     {FRAME, STALL, FRAME, FRAME, FRAME, FRAME, FRAME, UNSTALL, FRAME},
+     "012346",
+     "ring",
+     1},
+    {"stalled and frozen, then neither",
+     {STALL, FREEZE, FRAME, UNSTALL, FRAME, THAW, FRAME},
+     "012",
+     NULL,
+     0},
+    {"no ring", {FRAME, NO_RING, FRAME, FRAME, USUAL_RING, FRAME}, "03", "ring", 2},
+    {"a short ring does not matter to one that runs", {SHORT_RING, FRAME, FRAME}, "01", NULL, 0},
+    {"a short ring of one that is stalled",
+     {STALL, SHORT_RING, FRAME, FRAME, UNSTALL, FRAME},
+     "02",
+     "ring",
+     1},
+    {"the ring becomes shorter than what is in it",
+     {STALL, FRAME, FRAME, SHORT_RING, UNSTALL, FRAME},
+     "012",
+     NULL,
+     0},
+    {"it hangs", {FRAME, HANG, FRAME, FRAME, UNHANG, FRAME}, "03", "hang", 2},
+    {"it hangs twice, and ends once", {HANG, HANG, FRAME, UNHANG, FRAME}, "1", "hang", 1},
+    {"a reset loses the ring", {FREEZE, FRAME, FRAME, RESET, FRAME, THAW}, "2", "reset", 2},
+    {"a hang begins with a reset", {STALL, FRAME, HANG, UNHANG, UNSTALL, FRAME}, "1", "reset", 1},
 };
 
 struct rig {
@@ -110,7 +145,32 @@ static void take_step(void *context)
     case PROMISCUOUS:
         nic_set_promiscuous(rig->nic, true);
         break;
+    case STALL:
+        nic_set_stalled(rig->nic, true, 0);
+        break;
+    case UNSTALL:
+        nic_set_stalled(rig->nic, false, 0);
+        break;
+    case NO_RING:
+        nic_set_ring(rig->nic, 0, 0);
+        break;
+    case SHORT_RING:
+        nic_set_ring(rig->nic, 1, 0);
+        break;
+    case USUAL_RING:
+        nic_set_ring(rig->nic, RING, 0);
+        break;
+    case HANG:
+        nic_set_hung(rig->nic, true, 0);
+        break;
+    case UNHANG:
+        nic_set_hung(rig->nic, false, 0);
+        break;
+    case RESET:
+        nic_reset(rig->nic, 0);
+        break;
     }
+    nic_check(rig->nic);
     (void)sim_call_at(rig->fixture->sim, SCRIPT, sim_now(rig->fixture->sim) + SIM_US, take_step,
                       rig);
 }
@@ -168,10 +228,9 @@ static const struct send_case {
     uint32_t delivered;
     const char *reason;
 } send_cases[] = {
-    {"running", END, 3, NULL},
-    {"frozen", FREEZE, 0, "stopped"},
-    {"paused", PAUSE, 0, "stopped"},
-    {"off", CRASH, 0, "off"},
+    {"running", END, 3, NULL},       {"frozen", FREEZE, 0, "stopped"},
+    {"paused", PAUSE, 0, "stopped"}, {"off", CRASH, 0, "off"},
+    {"it hangs", HANG, 0, "hang"},   {"stalled: only what comes in waits", STALL, 3, NULL},
 };
 
 static void send_three(void *context)
