@@ -71,7 +71,7 @@ static struct scenario *loaded(const char *name, const char *base, const char *r
     return scenario;
 }
 
-void scenario_run_open(struct scenario_run *run, const char *name, const char *base,
+void scenario_run_make(struct scenario_run *run, const char *name, const char *base,
                        const char *rest)
 {
     char why[256] = "";
@@ -94,8 +94,20 @@ void scenario_run_open(struct scenario_run *run, const char *name, const char *b
         recorder_listen(world->recorder, world->record_base + told[i], tell, run);
     }
     recorder_listen(world->recorder, world->net.record_base + NET_LINK_STATE, tell, run);
+}
+
+void scenario_run_go(struct scenario_run *run, const char *name)
+{
+    char why[256] = "";
     cr_assert_eq(run_go(run->run, SIM_NEVER), RUN_OVER, "%s", name);
     cr_assert(run_finish(run->run, why, sizeof why), "%s: %s", name, why);
+}
+
+void scenario_run_open(struct scenario_run *run, const char *name, const char *base,
+                       const char *rest)
+{
+    scenario_run_make(run, name, base, rest);
+    scenario_run_go(run, name);
 }
 
 void scenario_run_close(struct scenario_run *run)

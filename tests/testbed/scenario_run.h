@@ -23,6 +23,10 @@ extern const char scenario_run_base[];
 /* Runs `base` and `rest` one behind the other to the end; `name` is for messages. */
 void scenario_run_open(struct scenario_run *run, const char *name, const char *base,
                        const char *rest);
+/* The same in two steps, for those who listen in between. */
+void scenario_run_make(struct scenario_run *run, const char *name, const char *base,
+                       const char *rest);
+void scenario_run_go(struct scenario_run *run, const char *name);
 void scenario_run_close(struct scenario_run *run);
 /* Fails the test where an expectation of the scenario did not come out as said: one letter each, in the order of the file:
  * p pass, f fail, u unknown. */
