@@ -345,7 +345,10 @@ static void fill_part_list(struct loader *loader, const struct schema_key *key,
     bool list = node->kind == YAML_NODE_SEQUENCE;
     if (node->kind == YAML_NODE_MAPPING || yaml_tree_is_null(node) ||
         (list && (node->child_count == 0 || node->child_count > LOADER_LIST_MAX))) {
-        LOADER_ERROR(loader, node->place, "%s: no name is given; expected %s", key->name,
+        LOADER_ERROR(loader, node->place, "%s: %s; expected %s", key->name,
+                     node->kind == YAML_NODE_MAPPING       ? "found a map"
+                     : node->child_count > LOADER_LIST_MAX ? "more names than a list may have"
+                                                           : "no name is given",
                      schema_expected(key, expected, sizeof(expected)));
         return;
     }

@@ -383,6 +383,25 @@ static const struct schema_map fault_map = {
     GROUPS(fault_groups),
     .meaning = "Something breaks. A link may be disturbed in several ways at once; of faults "
                "of one kind that overlap the one that began last acts.",
+    .example =
+        "networks:\n"
+        "  lan:       {rate: 1Gbit/s}\n"
+        "  migration: {rate: 1Gbit/s}\n"
+        "nodes:\n"
+        "  node1..node3: {memory: 8GiB, nics: [lan, migration]}\n"
+        "clients:\n"
+        "  alice: {nics: [lan]}\n"
+        "vms:\n"
+        "  web: {node: node1, memory: 1GiB, nics: [lan]}\n"
+        "timeline:\n"
+        "  - {at: 1s, fault: {link: node2/migration, bursts: {begin: 0.1%, end: 25%}, for: 5s}}\n"
+        "  - {at: 1s, fault: {link: 'node*/lan', flap: {down: 2s, up: 5s}, for: 1min}}\n"
+        "  - {at: 2s, fault: {link: alice/lan, jitter: 3ms, reorder: 1%, hold: 5ms}}\n"
+        "  - {at: 3s, fault: {machine: [node2, node3], crash: true, for: 30s}}\n"
+        "  - {at: 4s, fault: {switch: lan, reboot: true, for: 20s}}\n"
+        "  - {at: 5s, fault: {between: node1, and: [node2, node3], partition: true, for: 10s}}\n"
+        "  - {at: 6s, fault: {between: node1, and: node2, over: migration, delay: 20ms}}\n"
+        "  - {at: 7s, fault: {machine: alice, claims: web, for: 2s}}\n",
 };
 
 static const struct schema_choice power_choices[] = {

@@ -195,6 +195,47 @@ Test(good, the_timeline_as_structs)
     scenario_free(scenario);
 }
 
+Test(good, faults_of_the_network_as_structs)
+{
+    struct scenario *scenario = helper_load_path("tests/language/good/network-faults.yaml", NULL);
+    const struct scenario_item *items = scenario->timeline;
+    cr_assert_eq(scenario->item_count, 16);
+    const struct scenario_fault *flap = &items[0].action.fault;
+    cr_assert_eq(flap->links.count, 4, "the pattern adds two to those that are named");
+    for (uint32_t i = 1; i < flap->links.count; i++) {
+        cr_expect_lt(flap->links.items[i - 1].index, flap->links.items[i].index);
+    }
+    cr_expect_eq(flap->link.index, flap->links.items[0].index);
+    cr_expect_eq(flap->flap.down_ns, 2 * SIM_S);
+    cr_expect_eq(flap->flap.up_ns, 5 * SIM_S);
+    cr_expect_eq(flap->value[FAULT_FLAP], 1);
+    cr_expect_eq(flap->value[FAULT_BURSTS], QUANTITY_ABSENT);
+    const struct scenario_fault *bursts = &items[1].action.fault;
+    cr_expect_eq(bursts->links.count, scenario->link_count);
+    cr_expect_eq(bursts->value[FAULT_BURSTS], 1);
+    cr_expect_eq(bursts->bursts.begin_ppb, 1000000);
+    cr_expect_eq(bursts->bursts.loss_ppb, 900000000);
+    cr_expect_eq(items[2].action.fault.value[FAULT_CORRUPT_REPAIRED], 30000000);
+    cr_expect_eq(items[3].action.fault.hold_ns, 5 * SIM_MS);
+    cr_expect_eq(items[3].action.fault.shape, SCENARIO_JITTER_NORMAL);
+    const struct scenario_fault *crash = &items[8].action.fault;
+    cr_assert_eq(crash->machines.count, 3);
+    cr_expect_eq(crash->machines.items[0].kind, SCENARIO_NODE);
+    cr_expect_eq(crash->machines.items[2].kind, SCENARIO_VM, "in the order of kinds");
+    cr_expect_eq(items[9].action.fault.machines.count, 3, "nodes alone begin with n");
+    cr_expect_eq(items[10].action.fault.claims.kind, SCENARIO_VM);
+    cr_expect_eq(items[10].action.fault.value[FAULT_CLAIMS], 1);
+    cr_expect_eq(items[11].action.fault.target, SCENARIO_FAULT_SWITCH);
+    cr_expect_eq(items[11].action.fault.network, 0);
+    const struct scenario_fault *cut = &items[14].action.fault;
+    cr_expect_eq(cut->target, SCENARIO_FAULT_PAIR);
+    cr_expect(cut->one_way);
+    cr_expect_eq(cut->others.count, 2);
+    cr_expect_eq(cut->over, SIM_NONE);
+    cr_expect_eq(items[15].action.fault.over, 1);
+    scenario_free(scenario);
+}
+
 Test(good, set_replaces_and_adds)
 {
     static const char *const sets[] = {"vms.web.memory=2GiB",
