@@ -109,6 +109,51 @@ Test(congestion, goodput_as_linux)
     }
 }
 
+/* What is doubled, late or overtaken is not lost, and TCP should see the difference as long as it can: with SACK a duplicate segment says
+ * nothing new (RFC 6675, 2, "DupAcks"), and fewer than three segments that overtake one are no loss (RFC 5681, 3.2; RFC 6675, 3). From
+ * the third on it sends again in vain, and halves its window; no time-out, and every byte once. */
+static const struct rough {
+    const char *name;
+    struct link_fault_setting there, back; /* of data, of ACKs; without a share: none */
+    uint64_t least_recoveries, most_recoveries;
+} roughs[] = {
+    {"all data twice", {LINK_DUPLICATE, 0, {1000000000}, NULL, NULL}, {0}, 0, 0},
+    {"all ACKs twice", {0}, {LINK_DUPLICATE, 0, {1000000000}, NULL, NULL}, 0, 0},
+    {"overtaken by two", {LINK_REORDER, 0, {10000000, 25000}, NULL, NULL}, {0}, 0, 0},
+    {"overtaken by eight", {LINK_REORDER, 0, {1000000, 100000}, NULL, NULL}, {0}, 10, 60},
+    {"ACKs overtaken", {0}, {LINK_REORDER, 0, {100000000, 100000}, NULL, NULL}, 0, 0},
+    {"jitter, in order", {LINK_JITTER, 0, {500000}, NULL, NULL}, {0}, 0, 0},
+    {"jitter of ACKs", {0}, {LINK_JITTER, 0, {500000, LINK_JITTER_NORMAL}, NULL, NULL}, 0, 0},
+};
+
+Test(congestion, what_is_late_is_not_lost)
+{
+    const uint64_t bytes = UINT64_C(64) << 20;
+    for (size_t i = 0; i < sizeof roughs / sizeof roughs[0]; i++) {
+        const struct rough *row = &roughs[i];
+        struct world *world =
+            world_new(&(struct world_options){.seed = 1, .delay_ns = 50 * SIM_US});
+        if (row->there.values[0] > 0) {
+            link_begin_fault(world->link[0], &row->there);
+        }
+        if (row->back.values[0] > 0) {
+            link_begin_fault(world->link[1], &row->back);
+        }
+        struct bulk bulk;
+        bulk_start(&bulk, world, 80, bytes, TCP_CUBIC);
+        world_run(world, 4 * SIM_S);
+        cr_log_info("%s: %lu recoveries, done at %ld us", row->name,
+                    (unsigned long)world->recoveries, (long)(bulk.done / SIM_US));
+        cr_expect_eq(bulk.received, bytes, "%s", row->name);
+        cr_expect_eq(world->timeouts, 0, "%s: %lu time-outs", row->name,
+                     (unsigned long)world->timeouts);
+        cr_expect(world->recoveries >= row->least_recoveries &&
+                      world->recoveries <= row->most_recoveries,
+                  "%s: %lu recoveries", row->name, (unsigned long)world->recoveries);
+        world_free(world);
+    }
+}
+
 /* 1,538 bytes on the wire for each 1,448 of payload, and the link is never idle. */
 Test(congestion, a_clean_cable_is_filled)
 {
