@@ -214,8 +214,21 @@ bool fault_concerns_link(const struct scenario *scenario, const struct scenario_
                (fault_has_part(&fault->between, l->machine) ||
                 fault_has_part(&fault->others, l->machine));
     default:
-        return false;
+        return fault->claims.kind != SCENARIO_NO_PART && fault->claims.kind == l->machine.kind &&
+               fault->claims.index == l->machine.index;
     }
+}
+
+bool fault_is_instant(const struct scenario_fault *fault)
+{
+    for (uint32_t kind = 0; kind < FAULT_KINDS; kind++) {
+        bool instant = kind == FAULT_FORGET || kind == FAULT_RESET ||
+                       (kind == FAULT_REBOOT && fault->for_ns == QUANTITY_ABSENT);
+        if (fault->value[kind] != QUANTITY_ABSENT && !instant) {
+            return false;
+        }
+    }
+    return true;
 }
 
 bool fault_concerns_machine(const struct scenario *scenario, const struct scenario_fault *fault,

@@ -8,9 +8,11 @@
 
 void fault_rules_apply(const struct scenario *scenario, struct scenario_fault *fault,
                        struct diagnostics *diagnostics);
-/* Whether a fault concerns this link: disturbs it, or stands between it and others. */
+/* Whether a fault concerns this link: disturbs it, stands between it and others, or leads astray what is meant for its machine. */
 bool fault_concerns_link(const struct scenario *scenario, const struct scenario_fault *fault,
                          uint32_t link);
+/* Whether it is over as soon as it has begun. */
+bool fault_is_instant(const struct scenario_fault *fault);
 /* Whether a machine, or one of its links, is what the fault acts on. */
 bool fault_concerns_machine(const struct scenario *scenario, const struct scenario_fault *fault,
                             struct scenario_part machine);

@@ -379,15 +379,18 @@ void liveness_machine(struct liveness *liveness, uint32_t node, enum liveness_po
 void liveness_fault(struct liveness *liveness, uint32_t item, bool starts, sim_time now)
 {
     const struct scenario_fault *fault = &liveness->scenario->timeline[item].action.fault;
-    SIM_ASSERT(fault->target != SCENARIO_FAULT_MACHINE);
+    bool claims = fault->value[FAULT_CLAIMS] != QUANTITY_ABSENT;
+    SIM_ASSERT(fault->target != SCENARIO_FAULT_MACHINE || claims);
     for (uint32_t i = 0; i < liveness->scenario->vm_count && liveness->on_their_way > 0; i++) {
         struct vm_way *way = &liveness->vms[i];
         if (!liveness->finished && way->phase != SETTLED && meets(liveness, way, fault)) {
             disturb(liveness, way, now);
         }
     }
-    /* One that waits for its n-th frame does not act until then, and is seen by what it takes. */
-    liveness->faults[item] = starts && fault->nth == QUANTITY_ABSENT;
+    /* One that waits for its n-th frame does not act until then, and is seen by what it takes. Neighbours go on believing a claim
+     * after it has ended, for as long as their entries last. */
+    liveness->faults[item] =
+        (starts || claims) && fault->nth == QUANTITY_ABSENT && !fault_is_instant(fault);
 }
 
 void liveness_link(struct liveness *liveness, uint32_t link, uint32_t direction, bool up,

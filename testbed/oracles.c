@@ -442,8 +442,11 @@ static void take_machine(struct oracles *oracles, const struct record *record)
 static void take_fault(struct oracles *oracles, bool starts, const struct record *record)
 {
     uint32_t item = index_of(oracles, record->origin, SCENARIO_ACTION);
-    if (item != SIM_NONE && oracles->scenario->timeline[item].kind == SCENARIO_FAULT &&
-        oracles->scenario->timeline[item].action.fault.target != SCENARIO_FAULT_MACHINE) {
+    if (item == SIM_NONE || oracles->scenario->timeline[item].kind != SCENARIO_FAULT) {
+        return;
+    }
+    const struct scenario_fault *fault = &oracles->scenario->timeline[item].action.fault;
+    if (fault->target != SCENARIO_FAULT_MACHINE || fault->value[FAULT_CLAIMS] != QUANTITY_ABSENT) {
         liveness_fault(oracles->liveness, item, starts, record->time);
         for (uint32_t i = 0; i < oracles->scenario->node_count; i++) {
             oracles->nodes[i].disturbed = true;

@@ -46,8 +46,7 @@ static const char *const faults[] = {
     "machine: bob, claims: web",
     "machine: bob, claims: node2",
     "machine: [node1, bob], freeze: true",
-    "link: node2/lan, rate: 10Mbit/s, delay: 3ms, loss: 1%, duplicate: 5%, reorder: 5%, jitter: "
-    "1ms",
+    "link: node2/lan, rate: 10Mbit/s, delay: 3ms, loss: 1%, duplicate: 5%, jitter: 1ms",
 };
 #define MOMENTS     6u
 #define FAULT_COUNT (sizeof faults / sizeof *faults)
@@ -132,6 +131,17 @@ static const struct {
      "  - {at: 595ms, fault: {link: bob/lan, rate: 2Mbit/s, direction: to, for: 100ms}, as: b}\n"
      "end: {at: 2s}\nexpect: [a.hits == 30, b.hits == 10]\n",
      "pp"},
+    {"losses that overlap: the one that began last acts, then the one before it",
+     PINGS "  - {at: 495ms, fault: {link: bob/lan, loss: 100%, direction: to, for: 400ms}, as: a}\n"
+           "  - {at: 595ms, fault: {link: bob/lan, loss: 0%, direction: to, for: 100ms}, as: b}\n"
+           "end: {at: 2s}\nexpect: [a.hits == 30, b.hits == 0, ping.lost == 30]\n",
+     "ppp"},
+    {"tables that overlap",
+     PINGS "  - {at: 495ms, fault: {switch: lan, stale: true, for: 400ms}, as: a}\n"
+           "  - {at: 595ms, fault: {switch: lan, table: 0, for: 100ms}, as: b}\n"
+           "  - {at: 645ms, stop: b}\n"
+           "end: {at: 2s}\nexpect: [a.hits > 0, b.hits > 0, ping.lost == 0]\n",
+     "ppp"},
     {"a delay that is never ended",
      PINGS "  - {at: 895ms, fault: {link: bob/lan, delay: 1ms, direction: to}, as: a}\n"
            "end: {at: 2s}\nexpect: [a.hits == 10]\n",
