@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/sweep.h"
 #include "testbed/resolved.h"
 #include "testbed/run_input.h"
 
@@ -72,7 +73,7 @@ static void print_right(const char *file, const struct scenario *scenario)
         {"node", "nodes", scenario->node_count},
         {"client", "clients", scenario->client_count},
         {"VM", "VMs", scenario->vm_count},
-        {"item on the timeline", "items on the timeline", scenario->item_count},
+        {"item on the timeline", "items on the timeline", scenario->listed_item_count},
         {"expectation", "expectations", scenario->expect_count},
     };
     printf("%s: right: ", file);
@@ -81,6 +82,9 @@ static void print_right(const char *file, const struct scenario *scenario)
                parts[i].count == 1 ? parts[i].one : parts[i].many);
     }
     printf("\n");
+    if (scenario->sweep.source != NULL) {
+        sweep_command_describe(scenario, stdout);
+    }
 }
 
 int cmd_check(int argc, char **argv)

@@ -52,7 +52,10 @@ char *repeat_command_new(const struct repeat_options *options)
     put_file(out, options->file);
     fprintf(out, " --seed %lld", (long long)options->seed);
     for (uint32_t i = 0; i < options->set_count; i++) {
-        if (strncmp(options->set[i], "seed=", 5) != 0) {
+        if (strncmp(options->set[i], "sweep.point=", 12) == 0) {
+            fputs(" --point ", out);
+            put_word(out, options->set[i] + 12);
+        } else if (strncmp(options->set[i], "seed=", 5) != 0) {
             fputs(" --set ", out);
             put_word(out, options->set[i]);
         }

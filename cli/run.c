@@ -12,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/output_check.h"
 #include "cli/repeat_command.h"
+#include "cli/sweep.h"
 #include "sim/assert.h"
 #include "testbed/diagnostics.h"
 #include "testbed/quantity.h"
@@ -26,6 +27,8 @@ struct run_arguments {
     const char *until_text; /* of the command line, or NULL */
     struct run_options run;
     bool quiet;
+    char *point;   /* "sweep.point=N", as a value to set, or NULL */
+    uint32_t jobs; /* of a sweep; 0: as many as processors are there */
     char *seed;    /* "seed=N", as a value to set, or NULL */
     char *command; /* that repeats the run */
 };
@@ -44,6 +47,8 @@ enum {
     OPTION_UNTIL,
     OPTION_SET,
     OPTION_QUIET,
+    OPTION_POINT,
+    OPTION_JOBS,
 };
 
 static const struct argp_option options[] = {
@@ -53,6 +58,9 @@ static const struct argp_option options[] = {
      "replace one value first, as in vms.web.memory=2GiB; may be repeated", 0},
     {"until", OPTION_UNTIL, "T", 0,
      "end the run at this simulated time at the latest, as in 4.9s (units: ns us ms s min h)", 0},
+    {"point", OPTION_POINT, "N", 0, "of a scenario with a sweep run this point alone, from 1", 0},
+    {"jobs", OPTION_JOBS, "N", 0,
+     "so many runs of a sweep at a time (default: as there are processors)", 0},
     {NULL, 0, NULL, 0, "What is said:", 2},
     {"json", OPTION_JSON, "OUT", 0,
      "write what the report says, and every metric, as JSON; - for standard output, in place of "
@@ -102,15 +110,15 @@ static uint64_t parse_count(struct argp_state *state, const char *option, const 
     return value;
 }
 
-/* A seed given twice: the last one counts, as with all options. */
-static void set_seed(struct run_arguments *a, const char *number)
+/* "PATH=NUMBER" into `*assignment`. Given twice, the last one counts, as with all options. */
+static void assign(char **assignment, const char *path, const char *number)
 {
-    size_t capacity = strlen(number) + sizeof "seed=";
-    char *assignment = malloc(capacity);
-    SIM_ASSERT(assignment != NULL);
-    snprintf(assignment, capacity, "seed=%s", number);
-    free(a->seed);
-    a->seed = assignment;
+    size_t capacity = strlen(path) + strlen(number) + sizeof "=";
+    char *text = malloc(capacity);
+    SIM_ASSERT(text != NULL);
+    snprintf(text, capacity, "%s=%s", path, number);
+    free(*assignment);
+    *assignment = text;
 }
 
 /* What no option shows alone. */
@@ -138,7 +146,19 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     switch (key) {
     case OPTION_SEED:
         (void)parse_count(state, "seed", arg);
-        set_seed(a, arg);
+        assign(&a->seed, "seed", arg);
+        return 0;
+    case OPTION_POINT:
+        if (parse_count(state, "point", arg) == 0) {
+            argp_error(state, "--point 0: points count from 1");
+        }
+        assign(&a->point, "sweep.point", arg);
+        return 0;
+    case OPTION_JOBS:
+        a->jobs = (uint32_t)parse_count(state, "jobs", arg);
+        if (a->jobs == 0 || a->jobs > 1024) {
+            argp_error(state, "--jobs %s: 1 to 1024", arg);
+        }
         return 0;
     case OPTION_JSON:
         a->json = arg;
@@ -191,6 +211,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         check_together(state, a);
         if (a->seed != NULL) {
             a->set[a->set_count++] = a->seed;
+        }
+        if (a->point != NULL) { /* the last: point_is_good looks without it */
+            a->set[a->set_count++] = a->point;
         }
         return 0;
     default:
@@ -438,6 +461,28 @@ static int run_scenario(struct run_arguments *a, struct recording *recording)
     return state == RUN_INTERRUPTED ? 128 + signal_seen : status;
 }
 
+/* A whole sweep has many runs, and an output of one run is of none of them. */
+static int run_sweep(const struct run_arguments *a)
+{
+    const char *wrong = a->run.record != NULL           ? "--record"
+                        : a->run.pcap.directory != NULL ? "--pcap"
+                                                        : NULL;
+    if (wrong != NULL) {
+        fprintf(stderr,
+                "orrery: %s: this scenario sweeps, and %s is of one run; choose one with --point "
+                "N\n",
+                a->file, wrong);
+        return COMMAND_WRONG_INPUT;
+    }
+    return sweep_command_run(&(struct sweep_command){
+        .run = &a->run,
+        .repeat = a->command,
+        .json = a->json,
+        .quiet = a->quiet,
+        .jobs = a->jobs,
+    });
+}
+
 static int run_input(struct run_arguments *a, struct run_input *input)
 {
     a->run.scenario = input->scenario;
@@ -464,16 +509,38 @@ static int run_input(struct run_arguments *a, struct run_input *input)
     });
     sim_assert_repeat_command(a->command);
     a->run.repeat = a->command;
-    int status = run_scenario(a, input->recording);
+    const struct scenario_sweep *sweep = &input->scenario->sweep;
+    bool sweeps = sweep->source != NULL && sweep->point == QUANTITY_ABSENT;
+    int status = sweeps ? run_sweep(a) : run_scenario(a, input->recording);
     sim_assert_repeat_command(NULL);
     free(a->command);
     return status;
 }
 
+/* A point of a scenario that sweeps nothing would be an error about a sweep that nobody wrote. */
+static bool point_is_good(struct run_arguments *a, const struct scenario_options *with)
+{
+    struct run_input input;
+    struct scenario_options without = *with;
+    if (a->point == NULL) {
+        return true;
+    }
+    without.set_count--;
+    if (!run_input_open(&input, a->file, &without, stderr)) {
+        return false;
+    }
+    bool sweeps = input.scenario->sweep.source != NULL;
+    run_input_close(&input);
+    if (!sweeps) {
+        fprintf(stderr, "orrery: --point: %s has no 'sweep'\n", a->file);
+    }
+    return sweeps;
+}
+
 int cmd_run(int argc, char **argv)
 {
     struct run_arguments a = {
-        .set = calloc((size_t)argc + 1, sizeof(char *)),
+        .set = calloc((size_t)argc + 2, sizeof(char *)),
         .run = {.until = SIM_NEVER, .version = ORRERY_VERSION, .pcap = {.until = SIM_NEVER}},
     };
     struct run_input input;
@@ -481,12 +548,14 @@ int cmd_run(int argc, char **argv)
     SIM_ASSERT(a.set != NULL);
     if (argp_parse(&parser, argc, argv, 0, NULL, &a) == 0) {
         const struct scenario_options scenario_options = {.set = a.set, .set_count = a.set_count};
-        if (run_input_open(&input, a.file, &scenario_options, stderr)) {
+        if (point_is_good(&a, &scenario_options) &&
+            run_input_open(&input, a.file, &scenario_options, stderr)) {
             status = run_input(&a, &input);
             run_input_close(&input);
         }
     }
     free(a.seed);
+    free(a.point);
     free(a.set);
     return status;
 }

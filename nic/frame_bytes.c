@@ -240,12 +240,29 @@ static uint32_t write_ip(const struct net *net, const struct frame *frame, uint8
     return at;
 }
 
-uint32_t frame_bytes(const struct net *net, const struct frame *frame, uint8_t *out)
+static uint32_t write_ethernet(const struct frame *frame, uint8_t *out)
 {
     put_mac(out, frame->destination);
     put_mac(out + 6, frame->source);
     put_be16(out + 12, frame->ether_type);
-    uint32_t length = ETH_HEADER_BYTES;
+    return ETH_HEADER_BYTES;
+}
+
+uint32_t frame_bytes_of_headers(const struct frame *frame, uint8_t *out)
+{
+    uint32_t length = write_ethernet(frame, out);
+    if (frame->ether_type == ETHER_ARP) {
+        return length + write_arp(&frame->arp, out + length);
+    }
+    uint8_t *ip = out + length;
+    length += IP_BYTES + write_l4(frame, ip + IP_BYTES);
+    write_ip_header(frame, ip, length - ETH_HEADER_BYTES + frame->payload_bytes);
+    return length;
+}
+
+uint32_t frame_bytes(const struct net *net, const struct frame *frame, uint8_t *out)
+{
+    uint32_t length = write_ethernet(frame, out);
     if (frame->ether_type == ETHER_ARP) {
         length += write_arp(&frame->arp, out + length);
     } else {

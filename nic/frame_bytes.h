@@ -13,6 +13,9 @@
 /* Writes the frame with all checksums (RFC 1071; wrong ones where it is corrupt) to `out`, which holds FRAME_BYTES_MAX
  * bytes; returns wire_bytes. The frame is sealed. Padding is zero. */
 uint32_t frame_bytes(const struct net *net, const struct frame *frame, uint8_t *out);
+/* The headers alone, without the checksum over the payload, whose field is 0; returns how many bytes that are: frame_header_bytes, of ARP all.
+ * For those who look at headers only, and must not make bytes of pages. */
+uint32_t frame_bytes_of_headers(const struct frame *frame, uint8_t *out);
 
 enum frame_parse_result {
     FRAME_OK,

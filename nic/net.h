@@ -27,7 +27,7 @@ enum net_record {
 };
 /* Reasons: down, loss, burst, partition, black-hole, queue, crash (link); ring, off, stopped, mtu, crash, hang, reset (NIC); off, partition,
  * loss, announcement (switch); checksum, address, arp, mtu,
- * port, protocol, malformed, overlap, duplicate, reassembly, reset (stack). flow is frame_flow; sequence is that of TCP or of an ICMP echo, else
+ * port, protocol, malformed, overlap, duplicate, reassembly, reset, refused, unanswered (stack). flow is frame_flow; sequence is that of TCP or of an ICMP echo, else
  * the IP identification. */
 extern const struct record_kind net_record_kinds[NET_RECORD_KINDS];
 
@@ -37,7 +37,8 @@ struct net {
     struct page_pool *pages;
     struct frame_pool *frames;
     struct stream_witness *streams;
-    uint32_t record_base; /* number of NET_FRAME_LOST in the recorder */
+    struct tcp_syn_rule *syn_rules; /* nic/tcp_fault.h; NULL: no connection is refused or hangs */
+    uint32_t record_base;           /* number of NET_FRAME_LOST in the recorder */
 };
 
 /* How a wire tells senders to hold back: they wait while it is busy beyond now + patience_ns. That is WIRE_PATIENCE_NS, or half of what

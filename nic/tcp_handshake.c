@@ -1,3 +1,4 @@
+#include "nic/tcp_fault.h"
 #include "nic/tcp_private.h"
 
 /* What the peer's SYN offers meets what we offered: an option is used if both did (RFC 7323, 1.3 and 3.2; RFC 2018, 2). */
@@ -72,9 +73,29 @@ static void receive_listen(struct tcp_layer *layer, struct tcp_listener *listene
     tcp_event_end(c);
 }
 
+/* A SYN that a fault refuses, or leaves without an answer; true if it was one. */
+static __attribute__((noinline, cold)) bool meets_fault(struct tcp_layer *layer,
+                                                        const struct frame *frame)
+{
+    const struct tcp_syn_rule *rule = tcp_syn_rule_find(layer->net, frame);
+    if (rule == NULL) {
+        return false;
+    }
+    RECORD(layer->net->recorder, layer->net->record_base + NET_FRAME_LOST, layer->origin,
+           rule->cause, rule->refuse ? "refused" : "unanswered", (int64_t)frame->wire_bytes,
+           (int64_t)frame_flow(frame), (int64_t)frame->tcp.sequence, (int64_t)frame->payload_bytes);
+    if (rule->refuse) {
+        tcp_refuse(layer, frame);
+    }
+    return true;
+}
+
 void tcp_receive_unknown(struct tcp_layer *layer, uint32_t interface, const struct frame *frame)
 {
     (void)interface;
+    if (SIM_UNLIKELY(layer->net->syn_rules != NULL) && meets_fault(layer, frame)) {
+        return;
+    }
     struct tcp_listener *listener = tcp_listener_find(layer, frame->tcp.destination_port);
     if (listener != NULL) {
         receive_listen(layer, listener, frame);

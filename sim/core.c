@@ -18,6 +18,7 @@ struct core_set {
     bool running;             /* as the news has it: what is on a core is being served */
     struct core_list on_core; /* in the order in which turns began */
     struct core_list queue;   /* in the order in which they came   */
+    uint64_t slowness_ppb;    /* 0: full speed */
     sim_time busy_ns;         /* without what was served since `since` of each on a core */
 };
 
@@ -147,6 +148,39 @@ static void core_user_on_event(void *context)
     core_give_next(cores);
 }
 
+/* ---- speed --------------------------------------------------------------------------------------------------------- */
+
+__extension__ typedef unsigned __int128 core_wide;
+
+/* What takes `ns` at speed `to`, at speed `from`; rounded up, so that nothing asked for becomes nothing. */
+static sim_time core_stretch(sim_time ns, uint64_t from, uint64_t to)
+{
+    core_wide stretched = ((core_wide)(uint64_t)ns * from + to - 1) / to;
+    return stretched < (core_wide)CORE_DEMAND_MAX ? (sim_time)stretched : CORE_DEMAND_MAX;
+}
+
+void core_set_slow(struct core_set *cores, uint64_t slowness_ppb)
+{
+    SIM_ASSERT(slowness_ppb < CORE_WHOLE);
+    uint64_t before = CORE_WHOLE - cores->slowness_ppb, after = CORE_WHOLE - slowness_ppb;
+    if (before == after) {
+        return;
+    }
+    for (struct core_user *user = cores->on_core.first; user != NULL; user = user->next) {
+        if (cores->running) {
+            core_account(user);
+        }
+        user->demand = core_stretch(user->demand, before, after);
+        if (cores->running) {
+            core_arm(user);
+        }
+    }
+    for (struct core_user *user = cores->queue.first; user != NULL; user = user->next) {
+        user->demand = core_stretch(user->demand, before, after);
+    }
+    cores->slowness_ppb = slowness_ppb;
+}
+
 /* ---- users --------------------------------------------------------------------------------------------------------- */
 
 void core_user_init(struct core_user *user, struct core_set *cores, sim_callback *done,
@@ -178,6 +212,9 @@ void core_user_demand(struct core_user *user, sim_time cpu_ns)
     SIM_ASSERT(cpu_ns <= CORE_DEMAND_MAX);
     SIM_ASSERT(machine_is_on(cores->machine));
     user->demand = cpu_ns;
+    if (SIM_UNLIKELY(cores->slowness_ppb != 0)) {
+        user->demand = core_stretch(cpu_ns, CORE_WHOLE, CORE_WHOLE - cores->slowness_ppb);
+    }
     if (cores->on_core.count < cores->count) {
         SIM_ASSERT(cores->queue.count == 0);
         core_put_on(user);
@@ -207,6 +244,9 @@ sim_time core_user_cancel(struct core_user *user)
         core_list_remove(&cores->queue, user);
     }
     sim_time left = user->demand;
+    if (SIM_UNLIKELY(cores->slowness_ppb != 0)) {
+        left = core_stretch(left, CORE_WHOLE - cores->slowness_ppb, CORE_WHOLE);
+    }
     user->state = CORE_USER_IDLE;
     user->demand = 0;
     return left;

@@ -11,13 +11,16 @@
  *  Q3. Only turns that end while somebody waits cost an event: a demand served on a free core that nobody else wants costs exactly one.
  *  Q4. Turns that began and end together, end in the order in which they began. What else happens to meet in one nanosecond has the
  *      order in which the kernel was told of it (K2), which repeats and means nothing.
- *  Q5. While the machine stands still nothing is served; turns go on where they stood. A crash forgets all demands without `done`. */
+ *  Q5. While the machine stands still nothing is served; turns go on where they stood. A crash forgets all demands without `done`.
+ *  Q6. Slowed cores serve a demand of t in t / (1 - slowness) of time: what is asked for is stretched as it is asked, and what is left of it as the
+ *      slowness changes. Turns keep their length, and busy time counts what passes on a core. */
 #ifndef ORRERY_SIM_CORE_H
 #define ORRERY_SIM_CORE_H
 
 #include "sim/machine.h"
 
 #define CORE_SLICE_NS SIM_MS
+#define CORE_WHOLE    UINT64_C(1000000000)
 
 struct core_set;
 
@@ -31,6 +34,8 @@ uint32_t core_set_count(const struct core_set *cores);
 sim_time core_set_busy_ns(const struct core_set *cores);
 /* Users on a core or waiting for one. */
 uint32_t core_set_load(const struct core_set *cores);
+/* The share of their speed that the cores lack from now on, in parts per billion, below CORE_WHOLE; 0: none. */
+void core_set_slow(struct core_set *cores, uint64_t slowness_ppb);
 /* Asserts Q1 to Q3 and the bookkeeping (O(users)). */
 void core_set_check(const struct core_set *cores);
 

@@ -586,6 +586,11 @@ void machine_set_drift(struct machine *machine, int32_t drift_ppb)
     }
 }
 
+int32_t machine_drift(const struct machine *machine)
+{
+    return machine->drift_ppb;
+}
+
 void machine_step_wall_clock(struct machine *machine, sim_time by_ns)
 {
     machine->wall_offset += by_ns;

@@ -74,6 +74,7 @@ void machine_pause(struct machine *machine); /* counts as well */
 void machine_resume(struct machine *machine);
 /* The rate stays over reboots. Of a machine that is off, a step changes the offset that it will start with. */
 void machine_set_drift(struct machine *machine, int32_t drift_ppb);
+int32_t machine_drift(const struct machine *machine);
 void machine_step_wall_clock(struct machine *machine, sim_time by_ns);
 /* Sets the local monotonic clock forward (A3), of a machine that is on and has no armed timers: what vm_state_load does. The wall
  * clock is left as it is. */

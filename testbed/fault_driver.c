@@ -12,6 +12,8 @@ struct fault_driver *fault_driver_new(struct world *world)
     struct fault_driver *driver = calloc(1, sizeof *driver);
     SIM_ASSERT(driver != NULL);
     driver->world = world;
+    driver->machines = fault_machines_new(world);
+    driver->connections = fault_connections_new(world);
     driver->passive = calloc(world->scenario->link_count + 1, sizeof *driver->passive);
     driver->switches = calloc(world->scenario->network_count + 1, sizeof *driver->switches);
     SIM_ASSERT(driver->passive != NULL);
@@ -24,6 +26,7 @@ static void free_active(struct active *active)
     if (active->flap_event != SIM_NONE) {
         sim_event_free(active->driver->world->sim, active->flap_event);
     }
+    fault_trigger_free(active->trigger);
     free(active);
 }
 
@@ -34,6 +37,8 @@ void fault_driver_free(struct fault_driver *driver)
         free_active(driver->first);
         driver->first = next;
     }
+    fault_machines_free(driver->machines);
+    fault_connections_free(driver->connections);
     free(driver->passive);
     free(driver->switches);
     free(driver);
@@ -60,44 +65,40 @@ static uint32_t node_of(const struct world *world, uint32_t vm)
     return world->scenario->vms[vm].node;
 }
 
-static void power_vm(struct world *world, uint32_t vm, bool on)
+static bool power_vm(struct fault_driver *driver, uint32_t vm, bool on, uint64_t cause)
 {
+    struct world *world = driver->world;
     struct vm_instance *instance = vm_world_current(&world->vms, &world->vm_specs[vm]);
     const int64_t values[] = {0};
     if (on && instance == NULL) {
-        (void)world_boot_vm(world, vm, node_of(world, vm));
-    } else if (!on && instance != NULL) {
-        world_say(world, RUN_MACHINE, world->vm_specs[vm].origin, 0, values, "off");
+        return world_boot_vm(world, vm, node_of(world, vm));
+    }
+    if (!on && instance != NULL) {
+        world_say(world, RUN_MACHINE, world->vm_specs[vm].origin, cause, values, "off");
+        fault_machines_forget(driver->machines, vm);
         vm_instance_destroy(instance);
     }
+    return true;
 }
 
-static void set_power(struct world *world, struct scenario_part part, bool on)
+/* False where a VM cannot be switched on: its node is off, or refuses it. */
+static bool set_power(struct fault_driver *driver, struct scenario_part part, bool on,
+                      uint64_t cause)
 {
     if (part.kind == SCENARIO_VM) {
-        power_vm(world, part.index, on);
-    } else {
-        world_set_power(world, part, on);
+        return power_vm(driver, part.index, on, cause);
     }
+    world_set_power(driver->world, part, on, cause);
+    return true;
 }
 
-static void set_frozen(struct world *world, struct scenario_part part, bool frozen)
+static void set_frozen(struct fault_driver *driver, struct scenario_part part, bool frozen,
+                       uint64_t cause)
 {
-    if (part.kind != SCENARIO_VM) {
-        world_set_frozen(world, part, frozen);
-        return;
-    }
-    struct machine *machine = world_clock(world, part);
-    if (machine == NULL || !machine_is_on(machine) || machine_is_frozen(machine) == frozen) {
-        return;
-    }
-    const int64_t values[] = {(int64_t)machine_incarnation(machine)};
-    world_say(world, RUN_MACHINE, world->vm_specs[part.index].origin, 0, values,
-              frozen ? "frozen" : "thawed");
-    if (frozen) {
-        machine_freeze(machine);
+    if (part.kind == SCENARIO_VM) {
+        fault_machines_set_frozen(driver->machines, part.index, frozen, cause);
     } else {
-        machine_thaw(machine);
+        world_set_frozen(driver->world, part, frozen, cause);
     }
 }
 
@@ -118,20 +119,20 @@ static bool holds_machine(const struct fault_driver *driver, struct scenario_par
 }
 
 /* What lasts of the fault begins (`begins`), or ends, where no other fault of its kind goes on. */
-static void strike_machine(struct fault_driver *driver, const struct scenario_fault *fault,
+static void strike_machine(struct fault_driver *driver, const struct active *active,
                            struct scenario_part machine, bool begins)
 {
-    struct world *world = driver->world;
+    const struct scenario_fault *fault = fault_of(driver, active->item);
     bool off = fault_has(fault, FAULT_CRASH) || fault_has(fault, FAULT_REBOOT);
     bool at_once = fault_has(fault, FAULT_REBOOT) && fault->for_ns == QUANTITY_ABSENT;
     if (off && begins) {
-        set_power(world, machine, false);
+        (void)set_power(driver, machine, false, active->cause);
     }
     if (off && begins == at_once && !holds_machine(driver, machine, true)) {
-        set_power(world, machine, true);
+        (void)set_power(driver, machine, true, active->cause);
     }
     if (fault_has(fault, FAULT_FREEZE) && (begins || !holds_machine(driver, machine, false))) {
-        set_frozen(world, machine, begins);
+        set_frozen(driver, machine, begins, active->cause);
     }
 }
 
@@ -161,8 +162,13 @@ static void claim_addresses(struct fault_driver *driver, const struct active *ac
 static void change_machines(struct fault_driver *driver, const struct active *active, bool begins)
 {
     const struct scenario_fault *fault = fault_of(driver, active->item);
+    if (begins) {
+        fault_machines_begin(driver->machines, active->item, active->cause);
+    } else {
+        fault_machines_end(driver->machines, active->item);
+    }
     for (uint32_t i = 0; i < fault->machines.count; i++) {
-        strike_machine(driver, fault, fault->machines.items[i], begins);
+        strike_machine(driver, active, fault->machines.items[i], begins);
         if (fault_has(fault, FAULT_CLAIMS)) {
             claim_addresses(driver, active, fault->machines.items[i], begins);
         }
@@ -189,6 +195,11 @@ static void target_name(const struct scenario *scenario, const struct scenario_f
     text[0] = '\0';
     if (fault->target == SCENARIO_FAULT_SWITCH) {
         snprintf(text, capacity, "%s", scenario->networks[fault->network].name);
+        return;
+    }
+    if (fault->target == SCENARIO_FAULT_CONNECTION) {
+        snprintf(text, capacity, "%s -> %s", scenario_part_name(scenario, fault->connection.from),
+                 scenario_part_name(scenario, fault->connection.to));
         return;
     }
     list_names(scenario,
@@ -226,6 +237,13 @@ static void change(struct fault_driver *driver, struct active *active, bool begi
     case SCENARIO_FAULT_MACHINE:
         change_machines(driver, active, begins);
         break;
+    case SCENARIO_FAULT_CONNECTION:
+        if (begins) {
+            fault_connections_begin(driver->connections, active->item, active->cause);
+        } else {
+            fault_connections_end(driver->connections, active->item);
+        }
+        break;
     case SCENARIO_FAULT_SWITCH:
         fault_switch_change(driver, active, begins);
         break;
@@ -258,6 +276,7 @@ static struct active *add_active(struct fault_driver *driver, uint32_t item)
     SIM_ASSERT(active != NULL);
     active->driver = driver;
     active->item = item;
+    active->trigger = fault_trigger_new(world, item);
     active->cause = say(driver, item, true);
     active->flap_event = SIM_NONE;
     if (fault_has(fault_of(driver, item), FAULT_FLAP)) {
@@ -330,40 +349,47 @@ void fault_driver_finish(struct fault_driver *driver)
     }
 }
 
-void fault_driver_power(struct fault_driver *driver, const struct scenario_power *power)
+/* How it went, in words. */
+static const char *pause_or_resume(struct world *world, const struct scenario_power *power)
 {
-    struct world *world = driver->world;
-    struct vm_instance *instance = NULL;
-    if (power->machine.kind == SCENARIO_VM) {
-        instance = vm_world_current(&world->vms, &world->vm_specs[power->machine.index]);
+    struct vm_instance *instance =
+        vm_world_current(&world->vms, &world->vm_specs[power->machine.index]);
+    bool pause = power->verb == SCENARIO_PAUSE;
+    if (instance == NULL) {
+        return "failed: the VM is off";
     }
+    if (!pause && vm_instance_state(instance) != VM_PAUSED_STATE) {
+        return "failed: the VM is not paused";
+    }
+    enum vm_error error = pause ? vm_instance_pause(instance) : vm_instance_resume(instance);
+    return error == VM_OK ? "done" : "failed: the VM does not run";
+}
+
+const char *fault_driver_power(struct fault_driver *driver, const struct scenario_power *power,
+                               uint64_t cause)
+{
+    bool good = true;
     switch (power->verb) {
     case SCENARIO_POWER_ON:
-        set_power(world, power->machine, true);
+        good = set_power(driver, power->machine, true, cause);
         break;
     case SCENARIO_POWER_OFF:
     case SCENARIO_CRASH:
-        set_power(world, power->machine, false);
+        good = set_power(driver, power->machine, false, cause);
         break;
     case SCENARIO_REBOOT:
-        set_power(world, power->machine, false);
-        set_power(world, power->machine, true);
+        good = set_power(driver, power->machine, false, cause) &&
+               set_power(driver, power->machine, true, cause);
         break;
     case SCENARIO_FREEZE:
-        set_frozen(world, power->machine, true);
+        set_frozen(driver, power->machine, true, cause);
         break;
     case SCENARIO_THAW:
-        set_frozen(world, power->machine, false);
+        set_frozen(driver, power->machine, false, cause);
         break;
     case SCENARIO_PAUSE:
-        if (instance != NULL) {
-            (void)!vm_instance_pause(instance);
-        }
-        break;
     case SCENARIO_RESUME:
-        if (instance != NULL && vm_instance_state(instance) == VM_PAUSED_STATE) {
-            (void)!vm_instance_resume(instance);
-        }
-        break;
+        return pause_or_resume(driver->world, power);
     }
+    return good ? "done" : "failed: its node is off, or has no room for it";
 }

@@ -21,7 +21,8 @@ void fault_driver_start(struct fault_driver *driver, uint32_t item);
 void fault_driver_stop(struct fault_driver *driver, uint32_t item);
 /* The run is over: records what faults that still act have touched. Nothing may be started or stopped after it. */
 void fault_driver_finish(struct fault_driver *driver);
-/* Does what a `power` action says. */
-void fault_driver_power(struct fault_driver *driver, const struct scenario_power *power);
+/* Does what a `power` action says, for the record `cause`; how it went, in words: "done", or "failed: " and why. */
+const char *fault_driver_power(struct fault_driver *driver, const struct scenario_power *power,
+                               uint64_t cause);
 
 #endif

@@ -109,9 +109,11 @@ static void change_settings(struct fault_driver *driver, const struct active *ac
             !setting_of(fault, (enum fault_kind)kind, &setting)) {
             continue;
         }
-        if (fault->nth != QUANTITY_ABSENT) {
-            link_owe_fault(link, &setting, (uint64_t)fault->nth - 1, begins ? 1 : 0);
-        } else if (begins) {
+        if (active->trigger != NULL) {
+            setting.selects = fault_trigger_selects;
+            setting.context = fault_trigger_on(active->trigger, link, (enum fault_kind)kind);
+        }
+        if (begins) {
             link_begin_fault(link, &setting);
         } else {
             (void)link_end_fault(link, setting.kind, active->cause);
@@ -242,7 +244,7 @@ void fault_links_change(struct fault_driver *driver, struct active *active, bool
             nic_reset(driver->world->links[index].nic, active->cause);
         }
     }
-    if (fault->nth == QUANTITY_ABSENT) {
+    if (active->trigger == NULL) {
         fault_links_apply(driver, fault);
     }
 }

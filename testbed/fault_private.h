@@ -3,7 +3,10 @@
 #ifndef ORRERY_TESTBED_FAULT_PRIVATE_H
 #define ORRERY_TESTBED_FAULT_PRIVATE_H
 
+#include "testbed/fault_connections.h"
 #include "testbed/fault_driver.h"
+#include "testbed/fault_machines.h"
+#include "testbed/fault_trigger.h"
 
 #define FAULT_DIRECTIONS 2u /* of a link: from the NIC, to the NIC */
 
@@ -12,10 +15,11 @@ struct active {
     struct active *next;
     struct fault_driver *driver;
     uint32_t item;
-    uint64_t cause;      /* id of its RUN_FAULT_STARTS */
-    uint64_t hits;       /* of kinds that write no record for each frame, so far */
-    uint32_t flap_event; /* SIM_NONE: it does not flap */
-    bool flap_up;        /* in the phase in which the link is up */
+    uint64_t cause;                /* id of its RUN_FAULT_STARTS */
+    uint64_t hits;                 /* of kinds that write no record for each frame, so far */
+    struct fault_trigger *trigger; /* NULL: it acts on every frame */
+    uint32_t flap_event;           /* SIM_NONE: it does not flap */
+    bool flap_up;                  /* in the phase in which the link is up */
 };
 
 /* Which fault of a passive kind acts on one direction of a link, and how many frames had arrived when it began to. */
@@ -34,6 +38,8 @@ struct switch_hold {
 
 struct fault_driver {
     struct world *world;
+    struct fault_machines *machines;
+    struct fault_connections *connections;
     struct active *first, *last;
     struct passive_hold (*passive)[FAULT_DIRECTIONS][PASSIVE_KINDS]; /* by link */
     struct switch_hold *switches;                                    /* by network */

@@ -3,6 +3,8 @@
 #include <stdio.h>
 
 #include "sim/assert.h"
+#include "testbed/fault_machines.h"
+#include "testbed/fault_trigger.h"
 #include "testbed/loader.h"
 #include "testbed/schema.h"
 
@@ -16,6 +18,7 @@ static uint32_t target_bit(enum scenario_fault_target target)
         [SCENARIO_FAULT_MACHINE] = FAULT_ON_MACHINE,
         [SCENARIO_FAULT_SWITCH] = FAULT_ON_SWITCH,
         [SCENARIO_FAULT_PAIR] = FAULT_ON_PAIR,
+        [SCENARIO_FAULT_CONNECTION] = FAULT_ON_CONNECTION,
     };
     return bits[target];
 }
@@ -24,7 +27,7 @@ static uint32_t target_bit(enum scenario_fault_target target)
 static void check_target(const struct scenario_fault *fault, enum fault_kind kind,
                          struct diagnostics *diagnostics)
 {
-    static const char *const words[] = {"link", "machine", "switch", "between"};
+    static const char *const words[] = {"link", "machine", "switch", "between", "connection"};
     const struct fault_row *row = &fault_table[kind];
     char list[64] = "";
     if (row->key->after != NULL || (row->targets & target_bit(fault->target)) != 0) {
@@ -58,11 +61,6 @@ static void check_kinds(const struct scenario_fault *fault, struct diagnostics *
                                   "'%s' and '%s' exclude each other", power_kind, word);
             }
             power_kind = word;
-        }
-        if (fault->nth != QUANTITY_ABSENT && (fault_table[kind].ways & FAULT_PICKS) == 0) {
-            diagnostics_error(diagnostics, loader_place(fault->source, "nth"),
-                              "'nth' picks one frame, and '%s' is no fault of a single frame",
-                              word);
         }
     }
     if (fault->value[FAULT_DOWN] != QUANTITY_ABSENT &&
@@ -149,6 +147,61 @@ static void check_switch(const struct scenario *scenario, const struct scenario_
     }
 }
 
+/* Clocks are those of nodes and clients; processor time is stolen from VMs, and nodes are slow. */
+static void check_machine_kind(const struct scenario *scenario, const struct scenario_fault *fault,
+                               enum fault_kind kind, struct diagnostics *diagnostics)
+{
+    const char *word = fault_table[kind].key->name;
+    for (uint32_t i = 0; i < fault->machines.count; i++) {
+        enum scenario_part_kind machine = fault->machines.items[i].kind;
+        const char *wanted = NULL;
+        if (kind == FAULT_STEAL) {
+            wanted = machine != SCENARIO_VM ? "a VM; 'slow' is for a node" : NULL;
+        } else if (kind == FAULT_SLOW) {
+            wanted = machine != SCENARIO_NODE ? "a node; 'steal' is for a VM" : NULL;
+        } else if (machine == SCENARIO_VM) {
+            wanted = "a node or a client";
+        }
+        if (wanted != NULL) {
+            diagnostics_error(diagnostics, loader_place(fault->source, word),
+                              "'%s' is a %s, and '%s' is a fault of %s",
+                              scenario_part_name(scenario, fault->machines.items[i]),
+                              scenario_part_kind_name(machine), word, wanted);
+            return;
+        }
+    }
+}
+
+static void check_connection(const struct scenario *scenario, const struct scenario_fault *fault,
+                             struct diagnostics *diagnostics)
+{
+    const struct scenario_connection *connection = &fault->connection;
+    const char *first = NULL;
+    bool meet = false;
+    for (uint32_t kind = FAULT_TCP_RESET; kind <= FAULT_TCP_HANG; kind++) {
+        if (fault->value[kind] != QUANTITY_ABSENT && first != NULL) {
+            diagnostics_error(diagnostics, loader_place(fault->source, fault_table[kind].key->name),
+                              "'%s' and '%s' exclude each other", first,
+                              fault_table[kind].key->name);
+        }
+        first = fault->value[kind] != QUANTITY_ABSENT ? fault_table[kind].key->name : first;
+    }
+    if (connection->from.kind == SCENARIO_NO_PART || connection->to.kind == SCENARIO_NO_PART) {
+        return; /* said already */
+    }
+    for (uint32_t i = 0; i < scenario->network_count; i++) {
+        meet = meet || (is_on(scenario, connection->from, i) && is_on(scenario, connection->to, i));
+    }
+    bool same = connection->from.kind == connection->to.kind &&
+                connection->from.index == connection->to.index;
+    if (same || !meet) {
+        diagnostics_error(diagnostics, loader_place(connection->source, "to"),
+                          same ? "both ends are '%s'" : "'%s' and '%s' have no network in common",
+                          scenario_part_name(scenario, connection->from),
+                          scenario_part_name(scenario, connection->to));
+    }
+}
+
 static void check_claims(const struct scenario *scenario, const struct scenario_fault *fault,
                          struct diagnostics *diagnostics)
 {
@@ -189,6 +242,15 @@ void fault_rules_apply(const struct scenario *scenario, struct scenario_fault *f
     fault->machine =
         fault->machines.count > 0 ? fault->machines.items[0] : (struct scenario_part){0};
     check_kinds(fault, diagnostics);
+    for (uint32_t kind = 0; kind < FAULT_KINDS; kind++) {
+        if (fault->value[kind] != QUANTITY_ABSENT && fault_machines_kind((enum fault_kind)kind)) {
+            check_machine_kind(scenario, fault, (enum fault_kind)kind, diagnostics);
+        }
+    }
+    fault_trigger_check_words(scenario, fault, diagnostics);
+    if (fault->target == SCENARIO_FAULT_CONNECTION) {
+        check_connection(scenario, fault, diagnostics);
+    }
     if (fault->target == SCENARIO_FAULT_PAIR) {
         check_pair(scenario, fault, diagnostics);
     } else if (fault->target == SCENARIO_FAULT_SWITCH) {

@@ -1,6 +1,7 @@
 #include "testbed/fault_table.h"
 
 #include "sim/assert.h"
+#include "sim/machine.h"
 #include "testbed/schema_maps.h"
 
 /* ---- kinds with more than one value --------------------------------------------------------------------------------- */
@@ -80,11 +81,12 @@ static const struct schema_map bursts_map = {
 
 /* What a key stands beside, where that is one word; what may stand beside several, timeline_rules.c checks. */
 #define BESIDE(targets)                                                                            \
-    ((targets) == FAULT_ON_LINK      ? "link"                                                      \
-     : (targets) == FAULT_ON_MACHINE ? "machine"                                                   \
-     : (targets) == FAULT_ON_SWITCH  ? "switch"                                                    \
-     : (targets) == FAULT_ON_PAIR    ? "between"                                                   \
-                                     : NULL)
+    ((targets) == FAULT_ON_LINK         ? "link"                                                   \
+     : (targets) == FAULT_ON_MACHINE    ? "machine"                                                \
+     : (targets) == FAULT_ON_SWITCH     ? "switch"                                                 \
+     : (targets) == FAULT_ON_PAIR       ? "between"                                                \
+     : (targets) == FAULT_ON_CONNECTION ? "connection"                                             \
+                                        : NULL)
 
 /* A row: how the kind acts, and its key in the schema, whose value goes to scenario_fault.value[kind] or where `offset` says. */
 #define ROW_AT(place, fault, on, kind_ways, ...)                                                   \
@@ -184,6 +186,43 @@ const struct fault_row fault_table[FAULT_KINDS] = {
     ROW(FAULT_PARTITION, FAULT_ON_PAIR, LASTS, .name = "partition", .type = SCHEMA_MARK,
         .meaning = "Nothing goes between the two groups of machines; each goes on reaching "
                    "everybody else."),
+    ROW(FAULT_CLOCK_STEP, FAULT_ON_MACHINE, STRIKES, .name = "clock-step", .type = SCHEMA_QUANTITY,
+        .unit = QUANTITY_TIME, .min = -YEAR, .max = YEAR, .signed_value = true,
+        .meaning = "The wall clock of a node or client jumps by this, for good."),
+    ROW(FAULT_CLOCK_OFFSET, FAULT_ON_MACHINE, LASTS | STRIKES, .name = "clock-offset",
+        .type = SCHEMA_QUANTITY, .unit = QUANTITY_TIME, .min = -YEAR, .max = YEAR,
+        .signed_value = true,
+        .meaning = "Its wall clock is off by this, and right again when the fault ends."),
+    ROW(FAULT_CLOCK_DRIFT, FAULT_ON_MACHINE, LASTS | STRIKES, .name = "clock-drift",
+        .type = SCHEMA_QUANTITY, .unit = QUANTITY_DRIFT, .min = -SIM_MACHINE_DRIFT_PPB_MAX,
+        .max = SIM_MACHINE_DRIFT_PPB_MAX, .signed_value = true,
+        .meaning = "Its oscillator runs at this rate instead of its own: timers and both clocks."),
+    ROW(FAULT_CLOCK_STROBE, FAULT_ON_MACHINE, LASTS | STRIKES, .name = "clock-strobe",
+        .type = SCHEMA_QUANTITY, .unit = QUANTITY_TIME, .min = -YEAR, .max = YEAR,
+        .signed_value = true,
+        .meaning = "Its wall clock jumps by this and back again, once every `strobe-every`."),
+    ROW(FAULT_STEAL, FAULT_ON_MACHINE, LASTS | STRIKES, .name = "steal", .type = SCHEMA_QUANTITY,
+        .unit = QUANTITY_SHARE, .max = 999000000,
+        .meaning = "This share of a VM's processor time is taken away: its guest works as much "
+                   "slower."),
+    ROW(FAULT_SLOW, FAULT_ON_MACHINE, LASTS | STRIKES, .name = "slow", .type = SCHEMA_QUANTITY,
+        .unit = QUANTITY_SHARE, .max = 999000000,
+        .meaning = "The cores of a node lack this share of their speed: with `50%`, all that its "
+                   "software and vCPUs compute takes twice as long."),
+    ROW(FAULT_TCP_RESET, FAULT_ON_CONNECTION, 0, .name = "tcp-reset", .type = SCHEMA_MARK,
+        .meaning = "A RST segment comes in the name of the other end, with exactly the sequence "
+                   "number that ends the connection, as a firewall on the way would send."),
+    ROW(FAULT_TCP_BLIND_RESET, FAULT_ON_CONNECTION, 0, .name = "tcp-blind-reset",
+        .type = SCHEMA_MARK,
+        .meaning = "The same with a sequence number that is guessed: within the window, but not "
+                   "the next. It is answered by a challenge ACK and ends nothing (RFC 5961)."),
+    ROW(FAULT_TCP_HALF_OPEN, FAULT_ON_CONNECTION, 0, .name = "tcp-half-open", .type = SCHEMA_MARK,
+        .meaning = "An end forgets its connections and tells nobody but its own program; the other "
+                   "learns of it when it next sends."),
+    ROW(FAULT_TCP_REFUSE, FAULT_ON_CONNECTION, LASTS, .name = "tcp-refuse", .type = SCHEMA_MARK,
+        .meaning = "New connections are refused by a RST; those that stand are not touched."),
+    ROW(FAULT_TCP_HANG, FAULT_ON_CONNECTION, LASTS, .name = "tcp-hang", .type = SCHEMA_MARK,
+        .meaning = "New connections get no answer; those that stand are not touched."),
 };
 
 const struct schema_key *fault_table_key(uint32_t index)

@@ -45,6 +45,19 @@ enum fault_kind {
     FAULT_REPEAT_ANNOUNCEMENTS, /* each gratuitous ARP comes this many times more */
     /* Of what goes between two groups of machines; loss and delay are theirs too. */
     FAULT_PARTITION, /* nothing goes */
+    /* Of clocks and processors (testbed/fault_machines.h). */
+    FAULT_CLOCK_STEP,   /* machine: the wall clock jumps, ns; for good */
+    FAULT_CLOCK_OFFSET, /* machine: the wall clock is off by this, ns, and right again at the end */
+    FAULT_CLOCK_DRIFT,  /* machine: the oscillator runs at this rate instead, ppb */
+    FAULT_CLOCK_STROBE, /* machine: the wall clock jumps by this and back, again and again, ns */
+    FAULT_STEAL,        /* VM: this share of its processor time is taken away, ppb */
+    FAULT_SLOW,         /* node: its cores lack this share of their speed, ppb */
+    /* Of TCP connections (testbed/fault_connections.h). */
+    FAULT_TCP_RESET,       /* a reset that counts is injected */
+    FAULT_TCP_BLIND_RESET, /* one that does not, in the window (RFC 5961) */
+    FAULT_TCP_HALF_OPEN,   /* an end forgets them */
+    FAULT_TCP_REFUSE,      /* new ones are refused */
+    FAULT_TCP_HANG,        /* new ones get no answer */
     FAULT_KINDS
 };
 
@@ -55,6 +68,7 @@ enum fault_target {
     FAULT_ON_MACHINE = 2,
     FAULT_ON_SWITCH = 4,
     FAULT_ON_PAIR = 8,
+    FAULT_ON_CONNECTION = 16,
 };
 
 enum fault_way {

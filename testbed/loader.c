@@ -375,7 +375,9 @@ static void fill_map_list(struct loader *loader, const struct schema_key *key,
         return;
     }
     const struct schema_map *map = key->map;
-    unsigned char *items = arena_alloc(&loader->scenario->arena, node->child_count * map->bytes);
+    /* One more than there are: of the timeline it may become the item of `sweep`. */
+    unsigned char *items =
+        arena_alloc(&loader->scenario->arena, (node->child_count + 1) * map->bytes);
     uint32_t count = 0;
     for (const struct yaml_node *child = node->first_child; child != NULL; child = child->next) {
         if (!count_value(loader, child->place)) {
@@ -749,6 +751,27 @@ static void fill_map(struct loader *loader, const struct schema_map *map,
 
 /* ---- names --------------------------------------------------------------------------------------------------------- */
 
+/* The fault of `sweep` is an item behind those that the file lists; fill_map_list has left room for it. */
+static void add_sweep_item(struct scenario *scenario)
+{
+    struct scenario_sweep *sweep = &scenario->sweep;
+    scenario->item_count = scenario->listed_item_count;
+    if (sweep->source == NULL) {
+        return;
+    }
+    if (scenario->timeline == NULL) {
+        scenario->timeline = arena_alloc(&scenario->arena, sizeof(*scenario->timeline));
+    }
+    sweep->item = scenario->item_count++;
+    scenario->timeline[sweep->item] = (struct scenario_item){
+        .source = sweep->source,
+        .name = "sweep",
+        .trigger = SCENARIO_AT,
+        .nth = 1,
+        .kind = SCENARIO_FAULT,
+    };
+}
+
 static void name_items(struct loader *loader)
 {
     struct scenario *scenario = loader->scenario;
@@ -861,10 +884,14 @@ void loader_load(struct scenario *scenario, const struct yaml_node *root,
     if (loader.too_large) {
         return;
     }
+    add_sweep_item(scenario);
     name_items(&loader);
     resolve(&loader, false);
     make_links(&loader);
     resolve(&loader, true);
+    if (scenario->sweep.source != NULL) {
+        scenario->timeline[scenario->sweep.item].action.fault = scenario->sweep.fault;
+    }
     for (struct condition *condition = loader.conditions; condition != NULL;
          condition = condition->next) {
         expression_check(condition->expression, scenario, diagnostics);

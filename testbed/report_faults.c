@@ -67,6 +67,17 @@ static const struct fault_words {
     [FAULT_LOSE_ANNOUNCEMENTS] = {"lost ", true, " of the announcements"},
     [FAULT_REPEAT_ANNOUNCEMENTS] = {"repeated each announcement ", true, " times"},
     [FAULT_PARTITION] = {"could not reach each other", false, ""},
+    [FAULT_CLOCK_STEP] = {"had @ wall clock stepped by ", true, ""},
+    [FAULT_CLOCK_OFFSET] = {"had a wall clock that was off by ", true, ""},
+    [FAULT_CLOCK_DRIFT] = {"had a clock that drifted by ", true, ""},
+    [FAULT_CLOCK_STROBE] = {"had a wall clock that jumped by ", true, " and back"},
+    [FAULT_STEAL] = {"had ", true, " of @ processor time stolen"},
+    [FAULT_SLOW] = {"lacked ", true, " of @ processors' speed"},
+    [FAULT_TCP_RESET] = {"were reset", false, ""},
+    [FAULT_TCP_BLIND_RESET] = {"were sent resets with a guessed number", false, ""},
+    [FAULT_TCP_HALF_OPEN] = {"were forgotten by an end", false, ""},
+    [FAULT_TCP_REFUSE] = {"were refused", false, ""},
+    [FAULT_TCP_HANG] = {"got no answer", false, ""},
 };
 
 static void add_kind(struct report_text *text, const struct scenario *scenario,
@@ -131,10 +142,42 @@ static void add_target(struct report_text *text, const struct scenario *scenario
         report_add(text, " and ");
         add_names(text, scenario, &fault->others);
         break;
+    case SCENARIO_FAULT_CONNECTION:
+        report_add(text, "%sconnections from %s to port %lld of %s",
+                   fault->value[FAULT_TCP_REFUSE] != QUANTITY_ABSENT ||
+                           fault->value[FAULT_TCP_HANG] != QUANTITY_ABSENT
+                       ? "new "
+                       : "",
+                   scenario_part_name(scenario, fault->connection.from),
+                   (long long)fault->connection.port,
+                   scenario_part_name(scenario, fault->connection.to));
+        break;
     default:
         add_names(text, scenario, &fault->links);
         break;
     }
+}
+
+/* " (one frame in 10 of 'tcp port 6600')": which frames a fault picked. */
+static void add_trigger(struct report_text *text, const struct scenario_fault *fault)
+{
+    char figure[REPORT_FIGURE_BYTES];
+    if (fault->nth != QUANTITY_ABSENT) {
+        report_add(text, " (frame %lld alone", (long long)fault->nth);
+    } else if (fault->every_kth != QUANTITY_ABSENT) {
+        report_add(text, " (one frame in %lld", (long long)fault->every_kth);
+    } else if (fault->probability_ppb != QUANTITY_ABSENT) {
+        report_add(text, " (%s of the frames",
+                   quantity_print(QUANTITY_SHARE, fault->probability_ppb, figure));
+    } else if (fault->frames != NULL) {
+        report_add(text, " (each frame");
+    } else {
+        return;
+    }
+    if (fault->frames != NULL) {
+        report_add(text, " of '%s'", fault->frames);
+    }
+    report_add(text, ")");
 }
 
 /* ---- sentences ------------------------------------------------------------------------------------------------------------------------ */
@@ -144,19 +187,15 @@ void report_add_fault(struct report_text *text, const struct scenario *scenario,
     const struct scenario_fault *fault = &scenario->timeline[item].action.fault;
     bool first = true;
     add_target(text, scenario, fault);
-    if (fault->nth != QUANTITY_ABSENT && fault->value[FAULT_LOSS] != QUANTITY_ABSENT) {
-        report_add(text, " was to lose frame %lld", (long long)fault->nth);
-    } else if (fault->nth != QUANTITY_ABSENT) {
-        report_add(text, " was to disturb frame %lld", (long long)fault->nth);
-    }
     for (uint32_t kind = 0; kind < FAULT_KINDS; kind++) {
-        if (fault->value[kind] == QUANTITY_ABSENT || fault->nth != QUANTITY_ABSENT) {
+        if (fault->value[kind] == QUANTITY_ABSENT) {
             continue;
         }
         report_add(text, first ? " " : ", ");
         first = false;
         add_kind(text, scenario, fault, (enum fault_kind)kind);
     }
+    add_trigger(text, fault);
     if (fault->target == SCENARIO_FAULT_LINK && fault->direction != SCENARIO_BOTH) {
         report_add(text, fault->direction == SCENARIO_TO ? " (what goes there alone)"
                                                          : " (what comes from there alone)");
@@ -201,6 +240,10 @@ void report_add_hits(struct report_text *text, const struct run_result *result, 
             report_add(text, ": two machines answered for %u.%u.%u.%u", address >> 24,
                        address >> 16 & 255, address >> 8 & 255, address & 255);
         }
+        return;
+    }
+    if (fault->target == SCENARIO_FAULT_CONNECTION) {
+        report_add(text, ": %s", report_plural(hits, "was met", "were met", figure));
         return;
     }
     for (uint32_t kind = 0; kind < FAULT_KINDS; kind++) {

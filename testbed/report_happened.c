@@ -3,6 +3,7 @@
 #include "testbed/fault_table.h"
 #include "testbed/report_private.h"
 #include "testbed/schema.h"
+#include "testbed/sweep_point.h"
 
 #include <string.h>
 
@@ -403,20 +404,32 @@ static void tell_fault(const struct teller *teller, uint32_t item)
     sim_time began = judge_action_start(teller->judge, item);
     sim_time ended = judge_action_end(teller->judge, item, &how);
     uint64_t hits = number_of(teller, item, "hits");
+    bool swept = item >= teller->scenario->listed_item_count;
+    if (swept && teller->scenario->sweep.point == QUANTITY_ABSENT) {
+        return; /* no point was chosen, and nothing broke */
+    }
     report_add_fault(&text, teller->scenario, item);
     if (began == SIM_NEVER) {
         text = (struct report_text){0};
-        report_add(&text, "%s did not begin: its condition never became true", i->name);
+        report_add(&text, "%s did not begin: %s", i->name,
+                   swept ? "the run came by no such point" : "its condition never became true");
         tell(teller, &text);
         return;
     }
-    report_add(&text, " at %s", report_instant(began, figure));
+    if (swept) {
+        report_add(&text, " at point %lld, %s", (long long)teller->scenario->sweep.point,
+                   teller->scenario->sweep.at);
+    }
+    bool of_frame = swept && sweep_point_picks_frames(teller->scenario, item);
+    if (!of_frame) { /* such a fault waits for its frame from the start */
+        report_add(&text, "%s at %s", swept ? "," : "", report_instant(began, figure));
+    }
     if (ended != SIM_NEVER && ended > began) {
         report_add(&text, " for %s", report_time(ended - began, figure));
-    } else if (i->action.fault.for_ns == QUANTITY_ABSENT && report_fault_lasts(&i->action.fault)) {
+    } else if (!swept && i->action.fault.for_ns == QUANTITY_ABSENT && report_fault_lasts(&i->action.fault)) {
         report_add(&text, " until the end");
     }
-    if (i->named) {
+    if (i->named && !swept) {
         report_add(&text, " (%s)", i->name);
     }
     report_add_hits(&text, teller->result, item, hits);

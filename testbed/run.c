@@ -330,7 +330,7 @@ struct run *run_new(const struct run_options *options, char *why, size_t why_cap
     run->judge = judge_new(options->scenario, run->world->recorder, run->world->sim,
                            run->world->control_origin);
     run->oracles = oracles_new(options->scenario, run->world->recorder);
-    run->timeline = timeline_new(run->world, run->judge);
+    run->timeline = timeline_new(run->world, run->judge, &run->options.sweep);
     judge_expect(run->judge);
     want_pages(run);
     /* The recording last: until it is there, nothing says that there was a run. */

@@ -12,6 +12,7 @@
 #include "sim/recording.h"
 #include "testbed/report.h"
 #include "testbed/scenario.h"
+#include "testbed/sweep_point.h"
 
 struct run;
 struct world;
@@ -30,6 +31,8 @@ struct run_options {
     struct pcap_options pcap; /* directory NULL: no captures */
     sim_time until;           /* SIM_NEVER: as the scenario says */
     const char *until_text;   /* as it was given, or "" */
+    struct sweep_watch
+        sweep; /* asked at each point of the scenario's sweep; `reached` NULL: nobody is */
     const char *version;
     const char *repeat; /* the command that repeats the run; borrowed */
 };

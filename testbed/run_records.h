@@ -13,6 +13,9 @@ enum run_record {
     RUN_FAULT_STARTS,  /* {kind, value}; text: its target and what it does */
     RUN_FAULT_STOPS,   /* {kind}; text: its target */
     RUN_FAULT_HITS, /* a fault that writes no record for each frame, as it stops or the run ends {frames} */
+    RUN_CLOCK, /* a fault changed a machine's clock {by, drift} */
+    RUN_PROCESSOR, /* a fault leaves a machine so much of its processor {permille}; text: cores, vCPUs */
+    RUN_CONNECTION,  /* a fault struck an end of TCP connections {count}; text: how */
     RUN_LINK_TOTALS, /* at the end, one direction {frames, bytes, lost, queue_peak, busy, sound} */
     RUN_VM_TOTALS,   /* at the end, or as an instance goes {stores, lost, faults, splits, served} */
     RUN_NODE_TOTALS, /* at the end {busy, ledger, streams, pages_held, migrations} */

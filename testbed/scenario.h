@@ -284,6 +284,7 @@ enum scenario_fault_target {
     SCENARIO_FAULT_MACHINE,
     SCENARIO_FAULT_SWITCH,
     SCENARIO_FAULT_PAIR, /* what goes between two groups of machines */
+    SCENARIO_FAULT_CONNECTION,
 };
 
 /* A link that goes down and up again and again, down first. */
@@ -297,6 +298,22 @@ struct scenario_bursts {
     const struct yaml_node *source; /* NULL: not this kind */
     int64_t begin_ppb, end_ppb;     /* of a burst, at each frame */
     int64_t loss_ppb, between_ppb;  /* within one, and outside */
+};
+
+/* At which end a fault of connections strikes. */
+enum scenario_end_of_connection {
+    SCENARIO_END_AUTO,
+    SCENARIO_END_FROM,
+    SCENARIO_END_TO,
+    SCENARIO_END_BOTH
+};
+
+/* TCP connections from one machine to a port of another, over all networks that both are on. */
+struct scenario_connection {
+    const struct yaml_node *source;
+    struct scenario_part from, to;
+    int64_t port;
+    enum scenario_end_of_connection end; /* SCENARIO_END_AUTO: resets strike both, `to` forgets */
 };
 
 /* Which kinds there are, and what each value means: testbed/fault_table.h. */
@@ -321,6 +338,31 @@ struct scenario_fault {
     enum scenario_direction direction;
     int64_t
         nth; /* acts on the nth opportunity (frame that arrives) only, from 1; QUANTITY_ABSENT: on all */
+    const char *frames; /* opportunities are the frames that this BPF filter matches; NULL: all */
+    struct scenario_connection connection; /* where that is the target */
+    int64_t strobe_every_ns;               /* of FAULT_CLOCK_STROBE: from one jump to the next */
+    int64_t every_kth;                     /* acts on each k-th of them; QUANTITY_ABSENT: on all */
+    int64_t probability_ppb; /* on each with this probability; QUANTITY_ABSENT: on all */
+};
+
+enum scenario_sweep_at {
+    SCENARIO_SWEEP_FRAMES,  /* each frame that matches `filter` on `link` */
+    SCENARIO_SWEEP_STEPS,   /* each step of the migration `action` */
+    SCENARIO_SWEEP_RECORDS, /* each record of the kind `record` */
+};
+
+/* `sweep`: one fault, at each of many points, each in a run of its own (testbed/sweep.h). */
+struct scenario_sweep {
+    const struct yaml_node *source; /* NULL: the scenario sweeps nothing */
+    struct scenario_fault fault;
+    const char *at;            /* as written: "each frame of tcp port 6600" */
+    struct scenario_part link; /* where frames are counted: as written, or the fault's */
+    int64_t point;             /* the one that is run, from 1; QUANTITY_ABSENT: none is chosen */
+    enum scenario_sweep_at kind;
+    const char *filter; /* NULL: every frame */
+    const char *record;
+    uint32_t action;
+    uint32_t item; /* of the timeline: the sweep's fault, named "sweep" */
 };
 
 enum scenario_power_verb {
@@ -459,6 +501,8 @@ struct scenario {
     uint32_t link_count;
     struct scenario_item *timeline;
     uint32_t item_count;
+    uint32_t listed_item_count; /* those that the file lists; the item of `sweep` comes behind */
+    struct scenario_sweep sweep;
     struct scenario_end end;
     struct scenario_expect *expect;
     uint32_t expect_count;

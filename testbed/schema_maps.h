@@ -30,8 +30,8 @@
 #define YEAR  (8760 * HOURS) /* longer than any run, and far from the end of sim_time */
 
 extern const struct schema_map schema_network, schema_node, schema_client,
-    schema_tcp;                             /* schema_machines.c */
-extern const struct schema_map schema_vm;   /* schema_vms.c */
-extern const struct schema_map schema_item; /* schema_timeline.c */
+    schema_tcp;                                           /* schema_machines.c */
+extern const struct schema_map schema_vm;                 /* schema_vms.c */
+extern const struct schema_map schema_item, schema_fault; /* schema_timeline.c */
 
 #endif

@@ -145,6 +145,65 @@ static const struct schema_map expect_map = {
                "  - {always: node1.state == running}\n",
 };
 
+/* ---- sweeps -------------------------------------------------------------------------------------------------------- */
+
+static const struct schema_key sweep_keys[] = {
+    {.name = "fault",
+     AT(scenario_sweep, fault),
+     .type = SCHEMA_MAP,
+     .map = &schema_fault,
+     .required = true,
+     .meaning = "The fault, as in an item of the timeline, without a trigger of its own."},
+    {.name = "at",
+     AT(scenario_sweep, at),
+     .type = SCHEMA_TEXT,
+     .required = true,
+     .meaning = "The points: `each frame of FILTER` (`each frame`: all of them), `each NAME.step` "
+                "of a live migration, or `each record of KIND` (docs/formats.md has the kinds). A "
+                "fault of single frames strikes the frame itself, any other just after it, the "
+                "step or the record."},
+    {.name = "link",
+     AT(scenario_sweep, link),
+     .type = SCHEMA_PART,
+     .parts = PART(SCENARIO_LINK),
+     .derived = "the link of the fault",
+     .meaning = "With `each frame`: the link whose frames, in both directions, are the points."},
+    {.name = "point",
+     AT(scenario_sweep, point),
+     .type = SCHEMA_QUANTITY,
+     .unit = QUANTITY_COUNT,
+     .min = 1,
+     .max = INT64_C(1000000000000),
+     .derived = "none: `orrery run` runs them all and prints the table",
+     .meaning = "Runs this one point alone, counted from 1; `orrery run FILE --point N` says the "
+                "same."},
+};
+
+static const struct schema_map sweep_map = {
+    .name = "sweep",
+    .bytes = sizeof(struct scenario_sweep),
+    KEYS(sweep_keys),
+    .source_marks = true,
+    .meaning =
+        "A first run finds the points. Then each is run with the fault there and nowhere "
+        "else, and judged by the expectations and oracles of the file; the report is a table "
+        "of what came of them, with a command that repeats one run of each sort.",
+    .example = "networks:\n"
+               "  lan: {rate: 1Gbit/s}\n"
+               "nodes:\n"
+               "  node1..node2: {memory: 1GiB, nics: [lan]}\n"
+               "vms:\n"
+               "  web: {node: node1, memory: 8MiB, nics: [lan]}\n"
+               "timeline:\n"
+               "  - {at: 1s, live-migrate: {vm: web, to: node2}, as: move}\n"
+               "sweep:\n"
+               "  fault: {link: node2/lan, loss: 100%}\n"
+               "  at: each frame of tcp port 6600\n"
+               "expect:\n"
+               "  - web.state == running\n"
+               "  - move.outcome == succeeded\n",
+};
+
 /* ---- the whole ----------------------------------------------------------------------------------------------------- */
 
 static const struct schema_choice ties_choices[] = {
@@ -199,10 +258,15 @@ static const struct schema_key scenario_keys[] = {
      .parts = PART(SCENARIO_VM),
      .meaning = "Virtual machines, by name."},
     {.name = "timeline",
-     LIST_AT(scenario, timeline, item_count),
+     LIST_AT(scenario, timeline, listed_item_count),
      .type = SCHEMA_MAP_LIST,
      .map = &schema_item,
      .meaning = "What happens."},
+    {.name = "sweep",
+     AT(scenario, sweep),
+     .type = SCHEMA_MAP,
+     .map = &sweep_map,
+     .meaning = "One fault, at each of many points of the run, each in a run of its own."},
     {.name = "end",
      AT(scenario, end),
      .type = SCHEMA_MAP,

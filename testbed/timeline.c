@@ -22,6 +22,7 @@ struct item {
     int64_t risings; /* how often its condition became true */
     bool fired, ended;
     enum truth was;
+    uint64_t cause; /* id of its RUN_ACTION_STARTS */
     struct end_of_traffic from, to;
     struct ping *ping;
     struct request *request;
@@ -30,6 +31,7 @@ struct item {
 
 struct timeline {
     struct world *world;
+    struct sweep_point *point; /* NULL: the scenario sweeps nothing */
     struct judge *judge;
     struct fault_driver *faults;
     struct item *items;
@@ -81,6 +83,14 @@ static bool ends_by_itself(const struct scenario_item *item)
     }
 }
 
+/* The fault of a sweep that waits for its point. */
+static bool is_swept(const struct timeline *timeline, uint32_t item)
+{
+    const struct scenario *scenario = timeline->world->scenario;
+    return timeline->point != NULL && item == scenario->sweep.item &&
+           !sweep_point_picks_frames(scenario, item);
+}
+
 /* Everything has fired, and what ends by itself has ended: the last stretch begins. */
 static void look_for_end(void *context)
 {
@@ -92,6 +102,9 @@ static void look_for_end(void *context)
     for (uint32_t i = 0; i < scenario->item_count; i++) {
         struct item *item = &timeline->items[i];
         const char *how = NULL;
+        if (!item->fired && is_swept(timeline, i)) {
+            continue; /* a point that never comes keeps nobody waiting */
+        }
         if (!item->fired) {
             return;
         }
@@ -343,8 +356,7 @@ static void act(struct item *item)
         }
         break;
     case SCENARIO_POWER:
-        fault_driver_power(timeline->faults, &s->action.power);
-        say_end(item, "done");
+        say_end(item, fault_driver_power(timeline->faults, &s->action.power, item->cause));
         break;
     case SCENARIO_FORCE_RESUME:
         force_resume(item);
@@ -384,8 +396,8 @@ static void on_item(void *context)
     item->fired = true;
     SIM_ASSERT(!SIM_PLANTED(assertion)); /* a test looks at what a failed one prints */
     const int64_t values[] = {item->number + 1};
-    world_say(world, RUN_ACTION_STARTS, world->action_origins[item->number], 0, values,
-              action_word(scenario_item(item)->kind));
+    item->cause = world_say(world, RUN_ACTION_STARTS, world->action_origins[item->number], 0,
+                            values, action_word(scenario_item(item)->kind));
     act(item);
     look_soon(item->timeline);
 }
@@ -432,13 +444,14 @@ static void arm_items(struct timeline *timeline)
         item->number = i;
         item->was = TRUTH_UNKNOWN;
         item->event = sim_event_new(world->sim, world->action_origins[i], on_item, item);
-        if (scenario->timeline[i].trigger == SCENARIO_AT) {
+        if (scenario->timeline[i].trigger == SCENARIO_AT && !is_swept(timeline, i)) {
             sim_event_arm(world->sim, item->event, scenario->timeline[i].at_ns);
         }
     }
 }
 
-struct timeline *timeline_new(struct world *world, struct judge *judge)
+struct timeline *timeline_new(struct world *world, struct judge *judge,
+                              const struct sweep_watch *watch)
 {
     struct timeline *timeline = calloc(1, sizeof *timeline);
     SIM_ASSERT(timeline != NULL);
@@ -453,6 +466,11 @@ struct timeline *timeline_new(struct world *world, struct judge *judge)
     timeline->look_event = sim_event_new(world->sim, world->control_origin, look_for_end, timeline);
     /* "(timeline)" sorts before every name, so the world is powered on before anything else of instant 0. */
     sim_event_arm(world->sim, timeline->start_event, 0);
+    if (world->scenario->sweep.source != NULL) {
+        timeline->point =
+            sweep_point_new(world, watch, on_item, &timeline->items[world->scenario->sweep.item]);
+        world->sweep_point = timeline->point;
+    }
     arm_items(timeline);
     if (world->scenario->end.kind == SCENARIO_END_AT) {
         timeline->end_armed = true;
@@ -484,6 +502,9 @@ void timeline_free(struct timeline *timeline)
     sim_event_free(sim, timeline->end_event);
     sim_event_free(sim, timeline->look_event);
     fault_driver_free(timeline->faults);
+    if (timeline->point != NULL) {
+        sweep_point_stop(timeline->point);
+    }
     free(timeline->items);
     free(timeline);
 }

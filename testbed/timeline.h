@@ -8,12 +8,15 @@
 #define ORRERY_TESTBED_TIMELINE_H
 
 #include "testbed/judge.h"
+#include "testbed/sweep_point.h"
 #include "testbed/world.h"
 
 struct timeline;
 
-/* Arms everything; the world is powered on at time 0 by the first event. All are borrowed. */
-struct timeline *timeline_new(struct world *world, struct judge *judge);
+/* Arms everything; the world is powered on at time 0 by the first event. All are borrowed. `watch` is asked at the points of a sweep; NULL:
+ * nobody is. */
+struct timeline *timeline_new(struct world *world, struct judge *judge,
+                              const struct sweep_watch *watch);
 /* Stops and frees what is still running (pings, requests, bulk transfers, faults). Before world_take_down. */
 void timeline_free(struct timeline *timeline);
 /* The latest instant at which the run may end. */

@@ -8,6 +8,7 @@
 #include "testbed/fault_rules.h"
 #include "testbed/loader.h"
 #include "testbed/schema.h"
+#include "testbed/sweep_point.h"
 #include "vm/guest.h"
 
 #define END_AFTER_LAST_NS (10 * SIM_S)
@@ -382,6 +383,7 @@ void timeline_rules_apply(struct scenario *scenario, struct diagnostics *diagnos
         check_item(scenario, &scenario->timeline[i], diagnostics);
         check_waits_for_itself(&scenario->timeline[i], i, diagnostics);
     }
+    sweep_point_check(scenario, diagnostics);
     check_first_migrations(scenario, diagnostics);
     serve_requests(scenario, diagnostics);
     check_ports(scenario, diagnostics);

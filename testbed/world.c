@@ -2,6 +2,7 @@
 
 #include "cluster/migration_records.h"
 #include "sim/assert.h"
+#include "testbed/sweep_point.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -533,10 +534,10 @@ struct world *world_new(const struct scenario *scenario, const struct world_inpu
 void world_power_on(struct world *world)
 {
     for (uint32_t i = 0; i < world->scenario->node_count; i++) {
-        world_set_power(world, (struct scenario_part){SCENARIO_NODE, i}, true);
+        world_set_power(world, (struct scenario_part){SCENARIO_NODE, i}, true, 0);
     }
     for (uint32_t i = 0; i < world->scenario->client_count; i++) {
-        world_set_power(world, (struct scenario_part){SCENARIO_CLIENT, i}, true);
+        world_set_power(world, (struct scenario_part){SCENARIO_CLIENT, i}, true, 0);
     }
     for (uint32_t i = 0; i < world->scenario->vm_count; i++) {
         world_boot_vm(world, i, world->scenario->vms[i].node);
@@ -603,13 +604,13 @@ struct ip4 world_address(const struct world *world, struct scenario_part part, u
     return (struct ip4){0};
 }
 
-static void say_state(struct world_machine *m, const char *state)
+static void say_state(struct world_machine *m, const char *state, uint64_t cause)
 {
     const int64_t values[] = {(int64_t)machine_incarnation(m->machine)};
-    world_say(m->world, RUN_MACHINE, m->origin, 0, values, state);
+    world_say(m->world, RUN_MACHINE, m->origin, cause, values, state);
 }
 
-void world_set_power(struct world *world, struct scenario_part part, bool on)
+void world_set_power(struct world *world, struct scenario_part part, bool on, uint64_t cause)
 {
     struct world_machine *m = world_machine(world, part);
     if (machine_is_on(m->machine) == on) {
@@ -621,17 +622,17 @@ void world_set_power(struct world *world, struct scenario_part part, bool on)
         m->frozen = false;
         machine_crash(m->machine);
     }
-    say_state(m, on ? "on" : "off");
+    say_state(m, on ? "on" : "off", cause);
 }
 
-void world_set_frozen(struct world *world, struct scenario_part part, bool frozen)
+void world_set_frozen(struct world *world, struct scenario_part part, bool frozen, uint64_t cause)
 {
     struct world_machine *m = world_machine(world, part);
     if (!machine_is_on(m->machine) || m->frozen == frozen) {
         return;
     }
     m->frozen = frozen;
-    say_state(m, frozen ? "frozen" : "thawed");
+    say_state(m, frozen ? "frozen" : "thawed", cause);
     if (frozen) {
         machine_freeze(m->machine);
     } else {
@@ -779,6 +780,7 @@ void world_close(struct world *world)
     net_close(&world->net);
     fiber_pool_close(world->stacks);
     recorder_close(world->recorder);
+    sweep_point_free(world->sweep_point);
     page_pool_close(world->pages);
     sim_close(world->sim);
     free(world->networks);

@@ -81,9 +81,10 @@ struct world {
     struct vm_spec *vm_specs;
     struct guest_load *loads;
     struct guest_service *services;
-    struct page_trace **traces;   /* by VM; NULL for none */
-    struct tcp_profile *profiles; /* nodes, clients, VMs */
-    uint32_t *action_origins;     /* by item of the timeline */
+    struct page_trace **traces;      /* by VM; NULL for none */
+    struct tcp_profile *profiles;    /* nodes, clients, VMs */
+    uint32_t *action_origins;        /* by item of the timeline */
+    struct sweep_point *sweep_point; /* of the timeline, where the scenario sweeps */
 };
 
 /* Traces that the scenario names, read before the run: by VM, NULL for none. Borrowed for the life of the world. */
@@ -111,9 +112,9 @@ struct ip_stack *world_stack(struct world *world, struct scenario_part part);
 struct machine *world_clock(struct world *world, struct scenario_part part);
 /* A part's address on a network; it has one there (the scenario is checked). */
 struct ip4 world_address(const struct world *world, struct scenario_part part, uint32_t network);
-/* Freezes or thaws; powers on, off: with the record that says so. */
-void world_set_power(struct world *world, struct scenario_part part, bool on);
-void world_set_frozen(struct world *world, struct scenario_part part, bool frozen);
+/* Freezes or thaws; powers on, off: with the record that says so, and its cause. */
+void world_set_power(struct world *world, struct scenario_part part, bool on, uint64_t cause);
+void world_set_frozen(struct world *world, struct scenario_part part, bool frozen, uint64_t cause);
 /* What node software is told of a node: its name, and its addresses on those networks, in order. */
 void world_migration_peer(const struct world *world, uint32_t node,
                           const struct scenario_indices *networks, uint32_t other,

@@ -78,10 +78,10 @@ static void mend(void *context)
     struct scenario_part node = {SCENARIO_NODE, rig->plan->node};
     switch (rig->plan->kind) {
     case RIG_CRASH_AT_CALL:
-        world_set_power(rig->world, node, true);
+        world_set_power(rig->world, node, true, 0);
         break;
     case RIG_FREEZE_AT_CALL:
-        world_set_frozen(rig->world, node, false);
+        world_set_frozen(rig->world, node, false, 0);
         break;
     case RIG_FILL_STORE_AT_CALL:
         node_store_set_full(rig->world->nodes[rig->plan->node].side->store, false);
@@ -103,10 +103,10 @@ static void strike(void *context)
     rig->outcome->owned = m->handover_owned > 0;
     switch (rig->plan->kind) {
     case RIG_CRASH_AT_CALL:
-        world_set_power(rig->world, node, false);
+        world_set_power(rig->world, node, false, 0);
         break;
     case RIG_FREEZE_AT_CALL:
-        world_set_frozen(rig->world, node, true);
+        world_set_frozen(rig->world, node, true, 0);
         break;
     case RIG_FILL_STORE_AT_CALL:
         node_store_set_full(rig->world->nodes[rig->plan->node].side->store, true);

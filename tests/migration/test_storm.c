@@ -102,10 +102,10 @@ static void set(struct strike *strike, bool bad)
     struct world_link *wire = world->nodes[strike->node].links[1];
     switch (strike->kind) {
     case CRASH:
-        world_set_power(world, node, !bad);
+        world_set_power(world, node, !bad, 0);
         break;
     case HANG:
-        world_set_frozen(world, node, bad);
+        world_set_frozen(world, node, bad, 0);
         break;
     case STORE_FULL:
         node_store_set_full(world->nodes[strike->node].side->store, bad);

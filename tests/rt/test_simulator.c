@@ -192,7 +192,7 @@ static void on_write(void *context)
 static void on_crash(void *context)
 {
     struct writer *writer = context;
-    world_set_power(writer->world, (struct scenario_part){SCENARIO_NODE, 0}, false);
+    world_set_power(writer->world, (struct scenario_part){SCENARIO_NODE, 0}, false, 0);
     SIM_ASSERT(rt_page_ledger_held(writer->world->nodes[0].side->page_ledger) == 0);
     SIM_ASSERT(rt_streams_open(writer->world->nodes[0].side) == 0);
 }
@@ -200,7 +200,7 @@ static void on_crash(void *context)
 static void on_boot(void *context)
 {
     struct writer *writer = context;
-    world_set_power(writer->world, (struct scenario_part){SCENARIO_NODE, 0}, true);
+    world_set_power(writer->world, (struct scenario_part){SCENARIO_NODE, 0}, true, 0);
 }
 
 /* What the store holds after a crash so long after the second call may have begun: 'o' the old, 'n' the new, '-' nothing. */
