@@ -3,6 +3,7 @@
 #include "nic/tcp_fault.h"
 #include "sim/assert.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* A rule for SYNs on one network, of a fault that acts now. */
@@ -60,10 +61,11 @@ static void say_struck(struct visit *visit, struct scenario_part end, uint32_t c
 {
     struct world *world = visit->connections->world;
     const int64_t values[] = {count};
+    char text[RECORD_TEXT_MAX];
     if (count > 0) {
-        uint32_t origin = end.kind == SCENARIO_VM ? world->vm_specs[end.index].origin
-                                                  : world_machine(world, end)->origin;
-        world_say(world, RUN_CONNECTION, origin, visit->cause, values, what);
+        snprintf(text, sizeof text, "%s at %s", what, scenario_part_name(world->scenario, end));
+        world_say(world, RUN_CONNECTION, world->action_origins[visit->item], visit->cause, values,
+                  text);
     }
 }
 

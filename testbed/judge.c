@@ -76,6 +76,7 @@ static void learn_kinds(struct judge *judge)
         {"net.frame_lost", KIND_FRAME_LOST},
         {"fault.starts", KIND_FAULT_STARTS},
         {"fault.hits", KIND_FAULT_HITS},
+        {"connection.struck", KIND_FAULT_HITS},
         {"net.frame_changed", KIND_FRAME_CHANGED},
         {"net.arp_claimed", KIND_ARP_CLAIMED},
         {"migration.ordered", KIND_MIGRATION_ORDERED},
@@ -275,6 +276,34 @@ static void stands_still(struct judge *judge, uint32_t vm, sim_time now)
     }
 }
 
+static void moves_again(struct judge *judge, struct scenario_part part, sim_time now)
+{
+    struct judge_vm *v = &judge->vms[part.index];
+    if (v->still_since != SIM_NEVER) {
+        if (now - v->still_since > v->longest_pause) {
+            v->longest_pause = now - v->still_since;
+        }
+        judge_evaluate_part(judge, part); /* J3: paused-for at its longest */
+    }
+    v->still_since = SIM_NEVER;
+}
+
+/* A VM that hangs stands still, as one that is paused. What is paused, off or lost meanwhile does not run because it thaws. */
+static void take_vm_machine(struct judge *judge, struct scenario_part part,
+                            const struct record *record)
+{
+    struct judge_vm *v = &judge->vms[part.index];
+    v->asked_off = strcmp(record->text, "off") == 0;
+    if (strcmp(record->text, "frozen") == 0 && v->state == JUDGE_VM_RUNNING) {
+        v->state = JUDGE_VM_FROZEN;
+        stands_still(judge, part.index, record->time);
+    } else if (strcmp(record->text, "thawed") == 0 && v->state == JUDGE_VM_FROZEN) {
+        moves_again(judge, part, record->time);
+        v->state = JUDGE_VM_RUNNING;
+    }
+    judge_changed(judge, part);
+}
+
 static void take_vm(struct judge *judge, enum judge_kind kind, const struct record *record)
 {
     struct scenario_part part = judge_part_of(judge, record->origin);
@@ -289,13 +318,7 @@ static void take_vm(struct judge *judge, enum judge_kind kind, const struct reco
         v->instances++;
         return;
     case KIND_VM_RUNS:
-        if (v->still_since != SIM_NEVER) {
-            if (record->time - v->still_since > v->longest_pause) {
-                v->longest_pause = record->time - v->still_since;
-            }
-            judge_evaluate_part(judge, part); /* J3: paused-for at its longest */
-        }
-        v->still_since = SIM_NEVER;
+        moves_again(judge, part, record->time);
         v->state = JUDGE_VM_RUNNING;
         v->node = node;
         note_run(judge, part.index, node, record->time);
@@ -552,7 +575,7 @@ static void take_machine(struct judge *judge, const struct record *record)
     struct scenario_part part = judge_part_of(judge, record->origin);
     const char *state = record->text;
     if (part.kind == SCENARIO_VM) {
-        judge->vms[part.index].asked_off = strcmp(state, "off") == 0;
+        take_vm_machine(judge, part, record);
         return;
     }
     if (part.kind != SCENARIO_NODE && part.kind != SCENARIO_CLIENT) {

@@ -71,7 +71,7 @@ struct judge_latency {
 };
 
 struct judge_vm {
-    enum { JUDGE_VM_OFF, JUDGE_VM_RUNNING, JUDGE_VM_PAUSED, JUDGE_VM_LOST } state;
+    enum { JUDGE_VM_OFF, JUDGE_VM_RUNNING, JUDGE_VM_PAUSED, JUDGE_VM_FROZEN, JUDGE_VM_LOST } state;
     uint32_t node; /* SIM_NONE before it first ran */
     uint32_t instances;
     sim_time still_since, longest_pause;

@@ -189,9 +189,8 @@ static struct expression_value vm_value(const struct judge *judge, uint32_t inde
                                         const struct property_row *property)
 {
     static const char *const states[] = {
-        [JUDGE_VM_OFF] = "powered-down",
-        [JUDGE_VM_RUNNING] = "running",
-        [JUDGE_VM_PAUSED] = "paused",
+        [JUDGE_VM_OFF] = "powered-down", [JUDGE_VM_RUNNING] = "running",
+        [JUDGE_VM_PAUSED] = "paused",    [JUDGE_VM_FROZEN] = "frozen",
         [JUDGE_VM_LOST] = "lost",
     };
     const struct judge_vm *vm = &judge->vms[index];

@@ -18,7 +18,8 @@
 #define FAULT              PROPERTY_OF(SCENARIO_FAULT)
 
 static const char *const machine_states[] = {"running", "frozen", "powered-down", NULL};
-static const char *const vm_states[] = {"running", "paused", "powered-down", "lost", NULL};
+static const char *const vm_states[] = {"running",      "paused", "frozen",
+                                        "powered-down", "lost",   NULL};
 static const char *const migration_steps[] = {"waiting",  "connect",   "configure", "reserve",
                                               "pre-copy", "stop-copy", "disks",     "resume",
                                               "done",     NULL};

@@ -243,7 +243,12 @@ void report_add_hits(struct report_text *text, const struct run_result *result, 
         return;
     }
     if (fault->target == SCENARIO_FAULT_CONNECTION) {
-        report_add(text, ": %s", report_plural(hits, "was met", "were met", figure));
+        if (fault->value[FAULT_TCP_REFUSE] != QUANTITY_ABSENT ||
+            fault->value[FAULT_TCP_HANG] != QUANTITY_ABSENT) {
+            report_add(text, ": %s", report_plural(hits, "attempt", "attempts", figure));
+        } else {
+            report_add(text, ": %s", report_plural(hits, "end", "ends", figure));
+        }
         return;
     }
     for (uint32_t kind = 0; kind < FAULT_KINDS; kind++) {

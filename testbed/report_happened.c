@@ -114,6 +114,10 @@ static void add_fate(const struct teller *teller, uint32_t item, struct report_t
         report_add(text, "; it runs on %s", node_name(teller, vm->node));
         add_absence(m, " and ", text);
         break;
+    case JUDGE_VM_FROZEN:
+        report_add(text, "; it hangs on %s", node_name(teller, vm->node));
+        add_absence(m, " and ", text);
+        break;
     case JUDGE_VM_PAUSED:
         report_add(text, "; it stands still on %s", node_name(teller, vm->node));
         break;
@@ -289,6 +293,8 @@ static void tell_vm(const struct teller *teller, uint32_t vm)
         return;
     } else if (v->state == JUDGE_VM_LOST) {
         report_add(&text, "%s was lost with %s at %s", name, node_name(teller, v->node), figure);
+    } else if (v->state == JUDGE_VM_FROZEN) {
+        report_add(&text, "%s hangs on %s since %s", name, node_name(teller, v->node), figure);
     } else if (v->state == JUDGE_VM_PAUSED) {
         report_add(&text, "%s stands still on %s since %s", name, node_name(teller, v->node),
                    figure);
@@ -426,7 +432,8 @@ static void tell_fault(const struct teller *teller, uint32_t item)
     }
     if (ended != SIM_NEVER && ended > began) {
         report_add(&text, " for %s", report_time(ended - began, figure));
-    } else if (!swept && i->action.fault.for_ns == QUANTITY_ABSENT && report_fault_lasts(&i->action.fault)) {
+    } else if (!swept && i->action.fault.for_ns == QUANTITY_ABSENT &&
+               report_fault_lasts(&i->action.fault)) {
         report_add(&text, " until the end");
     }
     if (i->named && !swept) {
@@ -451,8 +458,13 @@ static void tell_power(const struct teller *teller, uint32_t item)
     struct report_text text = {0};
     char figure[REPORT_FIGURE_BYTES];
     const struct scenario_power *power = &teller->scenario->timeline[item].action.power;
+    const char *how = "";
+    (void)judge_action_end(teller->judge, item, &how);
     report_add(&text, "%s %s at %s", part_name(teller, power->machine), verbs[power->verb],
                report_instant(judge_action_start(teller->judge, item), figure));
+    if (strncmp(how, "failed", 6) == 0) {
+        report_add(&text, " in vain%s", how + 6);
+    }
     tell(teller, &text);
 }
 

@@ -15,7 +15,7 @@ enum run_record {
     RUN_FAULT_HITS, /* a fault that writes no record for each frame, as it stops or the run ends {frames} */
     RUN_CLOCK, /* a fault changed a machine's clock {by, drift} */
     RUN_PROCESSOR, /* a fault leaves a machine so much of its processor {permille}; text: cores, vCPUs */
-    RUN_CONNECTION,  /* a fault struck an end of TCP connections {count}; text: how */
+    RUN_CONNECTION,  /* a fault struck TCP connections at an end {count}; text: how, and where */
     RUN_LINK_TOTALS, /* at the end, one direction {frames, bytes, lost, queue_peak, busy, sound} */
     RUN_VM_TOTALS,   /* at the end, or as an instance goes {stores, lost, faults, splits, served} */
     RUN_NODE_TOTALS, /* at the end {busy, ledger, streams, pages_held, migrations} */
