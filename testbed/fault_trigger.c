@@ -219,7 +219,8 @@ bool fault_trigger_selects(void *context, const struct frame *frame)
     }
     const struct schema_key *key = fault_table[side->kind].key;
     int64_t share = trigger->fault->value[side->kind];
-    return key->type != SCHEMA_QUANTITY || key->unit != QUANTITY_SHARE ||
+    bool outright = trigger->fault->nth != QUANTITY_ABSENT || trigger->point != NULL;
+    return outright || key->type != SCHEMA_QUANTITY || key->unit != QUANTITY_SHARE ||
            chance_hit(side->share_chance, link_arrivals(side->link), (uint64_t)share,
                       QUANTITY_WHOLE_PPB);
 }

@@ -3,7 +3,8 @@
  *     frame arrives ──► matches `frames`? ──► counts as an opportunity ──► nth / every-kth / probability ──► the fault acts
  *
  *  T1. Opportunities are counted while the fault is active, over both directions if it covers both, in the order of arrival.
- *  T2. A frame is one opportunity, however many kinds of one fault ask about it: they act on the same frames, each with its own share.
+ *  T2. A frame is one opportunity, however many kinds of one fault ask about it: they act on the same frames, each with its own share. The one
+ *      frame of `nth`, and that of a sweep, is struck outright.
  *  T3. Draws of `probability` are keyed by the fault's name and the direction, and by the arrival's ordinal, which counts all frames: taking
  *      another fault away changes none of them (DESIGN idea 7). So are those of the shares.
  *  T4. A fault without any of these words has no trigger.

@@ -507,8 +507,30 @@ static void take_timeout(struct judge *judge, const struct record *record)
 }
 
 /* The connection of a migration that is connecting: its peer's address says which network it goes over. */
+/* Connections of a request: those that its client opens to its port, at the address that the first of them had. */
+static void count_connection(struct judge *judge, struct scenario_part part,
+                             const struct record *record)
+{
+    for (uint32_t i = 0; i < judge->scenario->item_count; i++) {
+        const struct scenario_item *item = &judge->scenario->timeline[i];
+        struct judge_item *j = &judge->items[i];
+        uint32_t server = (uint32_t)record->values[3];
+        if (item->kind == SCENARIO_REQUEST && j->started_at != SIM_NEVER &&
+            item->action.request.from.kind == part.kind &&
+            item->action.request.from.index == part.index &&
+            item->action.request.port == record->values[4] &&
+            (j->server == 0 || j->server == server)) {
+            j->reconnects += j->server == server;
+            j->server = server;
+            judge_changed(judge, (struct scenario_part){SCENARIO_ACTION, i});
+            return;
+        }
+    }
+}
+
 static void take_tcp_opened(struct judge *judge, const struct record *record)
 {
+    count_connection(judge, judge_part_of(judge, record->origin), record);
     struct scenario_part node = judge_part_of(judge, record->origin);
     for (uint32_t i = 0; i < judge->scenario->item_count && node.kind == SCENARIO_NODE; i++) {
         struct judge_migration *m = &judge->items[i].migration;

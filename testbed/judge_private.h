@@ -55,6 +55,7 @@ struct judge_item {
     sim_time bulk_took;
     bool bulk_done;
     uint64_t timeouts, retransmissions, reconnects;
+    uint32_t server; /* of a request: the address that its first connection was opened to; 0 */
     uint64_t hits;
     uint32_t claimed_address;
     uint64_t fault_first, fault_last; /* ids of the records that began it */

@@ -162,14 +162,12 @@ static void add_target(struct report_text *text, const struct scenario *scenario
 static void add_trigger(struct report_text *text, const struct scenario_fault *fault)
 {
     char figure[REPORT_FIGURE_BYTES];
-    if (fault->nth != QUANTITY_ABSENT) {
-        report_add(text, " (frame %lld alone", (long long)fault->nth);
-    } else if (fault->every_kth != QUANTITY_ABSENT) {
+    if (fault->every_kth != QUANTITY_ABSENT) {
         report_add(text, " (one frame in %lld", (long long)fault->every_kth);
     } else if (fault->probability_ppb != QUANTITY_ABSENT) {
         report_add(text, " (%s of the frames",
                    quantity_print(QUANTITY_SHARE, fault->probability_ppb, figure));
-    } else if (fault->frames != NULL) {
+    } else if (fault->frames != NULL && fault->nth == QUANTITY_ABSENT) {
         report_add(text, " (each frame");
     } else {
         return;
@@ -187,8 +185,14 @@ void report_add_fault(struct report_text *text, const struct scenario *scenario,
     const struct scenario_fault *fault = &scenario->timeline[item].action.fault;
     bool first = true;
     add_target(text, scenario, fault);
+    if (fault->nth != QUANTITY_ABSENT) {
+        bool lost = fault->value[FAULT_LOSS] != QUANTITY_ABSENT;
+        report_add(text, " was to %s frame %lld", lost ? "lose" : "disturb",
+                   (long long)fault->nth);
+        report_add(text, fault->frames != NULL ? " of '%s'" : "", fault->frames);
+    }
     for (uint32_t kind = 0; kind < FAULT_KINDS; kind++) {
-        if (fault->value[kind] == QUANTITY_ABSENT) {
+        if (fault->value[kind] == QUANTITY_ABSENT || fault->nth != QUANTITY_ABSENT) {
             continue;
         }
         report_add(text, first ? " " : ", ");

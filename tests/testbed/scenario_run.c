@@ -32,7 +32,7 @@ static void tell(void *context, const struct record *record)
     struct scenario_run *run = context;
     struct world *world = run_world(run->run);
     const struct record_kind *kind = recorder_kind(world->recorder, record->kind);
-    char time[QUANTITY_TEXT_BYTES], values[64] = "";
+    char time[QUANTITY_TEXT_BYTES], values[128] = "";
     if (record->time == 0 && record->kind == world->record_base + RUN_MACHINE) {
         return; /* all are switched on at the start */
     }
@@ -41,6 +41,15 @@ static void tell(void *context, const struct record *record)
         snprintf(values, sizeof values, " %s %s %s", record->values[0] != 0 ? "up" : "down",
                  quantity_print(QUANTITY_RATE, record->values[1], rate),
                  quantity_print(QUANTITY_TIME, record->values[2], delay));
+    }
+    if (record->kind == world->record_base + RUN_CLOCK) {
+        char by[QUANTITY_TEXT_BYTES], drift[QUANTITY_TEXT_BYTES];
+        snprintf(values, sizeof values, " %s %s",
+                 quantity_print(QUANTITY_TIME, record->values[0], by),
+                 quantity_print(QUANTITY_DRIFT, record->values[1], drift));
+    } else if (record->kind == world->record_base + RUN_PROCESSOR ||
+               record->kind == world->record_base + RUN_CONNECTION) {
+        snprintf(values, sizeof values, " %lld", (long long)record->values[0]);
     }
     int length = snprintf(run->story + run->length, sizeof run->story - run->length,
                           "%s %s %s%s%s%s\n", quantity_print(QUANTITY_TIME, record->time, time),
@@ -89,7 +98,8 @@ void scenario_run_make(struct scenario_run *run, const char *name, const char *b
     cr_assert_not_null(run->run, "%s: %s", name, why);
     struct world *world = run_world(run->run);
     static const enum run_record told[] = {RUN_MACHINE,      RUN_ACTION_STARTS, RUN_ACTION_ENDS,
-                                           RUN_FAULT_STARTS, RUN_FAULT_STOPS,   RUN_ENDS};
+                                           RUN_FAULT_STARTS, RUN_FAULT_STOPS,   RUN_ENDS,
+                                           RUN_CLOCK,        RUN_PROCESSOR,     RUN_CONNECTION};
     for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
         recorder_listen(world->recorder, world->record_base + told[i], tell, run);
     }
