@@ -45,26 +45,97 @@ static uint32_t width_of(uint16_t code)
     }
 }
 
-/* Indexed loads are taken for loads behind an IP header of 20 bytes, where X comes from there alone (`ldx 4*([k]&0xf)`). */
-static void find_reads(struct pcap_filter *filter)
+/* What is known where the program may come by: whether A holds the type field of the layer below, which says IPv4 in every frame that is
+ * looked at (branches for others, IPv6 above all, are never taken), and whether X can be anything but the length of the IP header. */
+struct known {
+    bool a_is_type, x_is_other;
+};
+
+static void note_load(struct pcap_filter *filter, const struct bpf_insn *insn, struct known *known)
 {
     int64_t l2_bytes = filter->ppp ? PPP_HEADER_BYTES : ETH_HEADER_BYTES;
-    bool x_is_ip_length = true, indexed = false;
-    for (uint32_t i = 0; i < filter->program.bf_len; i++) {
-        const struct bpf_insn *insn = &filter->program.bf_insns[i];
-        uint16_t mode = BPF_MODE(insn->code);
-        if (BPF_CLASS(insn->code) == BPF_LD && mode == BPF_ABS) {
-            note_read(filter, (int64_t)insn->k - l2_bytes - IP_BYTES, width_of(insn->code));
-        } else if (BPF_CLASS(insn->code) == BPF_LD && mode == BPF_IND) {
-            indexed = true;
-            note_read(filter, (int64_t)insn->k - l2_bytes, width_of(insn->code));
-        } else if (BPF_CLASS(insn->code) == BPF_LDX) {
-            x_is_ip_length = x_is_ip_length && mode == BPF_MSH && insn->k == l2_bytes;
-        } else if (BPF_CLASS(insn->code) == BPF_MISC && BPF_MISCOP(insn->code) == BPF_TAX) {
-            x_is_ip_length = false;
+    uint32_t type_at = filter->ppp ? 0 : 12;
+    uint32_t width = width_of(insn->code);
+    uint16_t mode = BPF_MODE(insn->code);
+    if (BPF_CLASS(insn->code) == BPF_LDX) {
+        known->x_is_other = !(mode == BPF_MSH && insn->k == (uint32_t)l2_bytes);
+        return;
+    }
+    known->a_is_type = mode == BPF_ABS && insn->k == type_at && width == 2;
+    if (mode == BPF_ABS) {
+        note_read(filter, (int64_t)insn->k - l2_bytes - IP_BYTES, width);
+    } else if (mode == BPF_IND && known->x_is_other) {
+        filter->deep = true;
+    } else if (mode == BPF_IND) {
+        note_read(filter, (int64_t)insn->k - l2_bytes,
+                  width); /* X is 20, k counts from the packet */
+    }
+}
+
+/* Whether a comparison of the type field with a constant comes out true. */
+static bool compare_type(const struct pcap_filter *filter, const struct bpf_insn *insn)
+{
+    uint32_t type = filter->ppp ? PPP_IPV4 : ETHER_IPV4;
+    switch (BPF_OP(insn->code)) {
+    case BPF_JGT:
+        return type > insn->k;
+    case BPF_JGE:
+        return type >= insn->k;
+    case BPF_JSET:
+        return (type & insn->k) != 0;
+    default:
+        return type == insn->k;
+    }
+}
+
+/* Walks all ways that a frame with IPv4 can take from `pc` on: jumps go forward only, and each state is seen once. */
+static void walk(struct pcap_filter *filter, uint8_t *seen, uint32_t pc, struct known known)
+{
+    while (pc < filter->program.bf_len) {
+        const struct bpf_insn *insn = &filter->program.bf_insns[pc];
+        uint8_t state = (uint8_t)(1u << (known.a_is_type + 2 * known.x_is_other));
+        if ((seen[pc] & state) != 0) {
+            return;
+        }
+        seen[pc] |= state;
+        pc++;
+        switch (BPF_CLASS(insn->code)) {
+        case BPF_LD:
+        case BPF_LDX:
+            note_load(filter, insn, &known);
+            break;
+        case BPF_RET:
+            return;
+        case BPF_JMP:
+            if (BPF_OP(insn->code) == BPF_JA) {
+                pc += insn->k;
+            } else if (known.a_is_type && BPF_SRC(insn->code) == BPF_K) {
+                pc += compare_type(filter, insn) ? insn->jt : insn->jf;
+            } else {
+                walk(filter, seen, pc + insn->jt, known);
+                pc += insn->jf;
+            }
+            break;
+        case BPF_ALU:
+            known.a_is_type = false;
+            break;
+        case BPF_MISC:
+            known.x_is_other = known.x_is_other || BPF_MISCOP(insn->code) == BPF_TAX;
+            known.a_is_type = known.a_is_type && BPF_MISCOP(insn->code) != BPF_TXA;
+            break;
+        default:
+            break;
         }
     }
-    filter->deep = filter->deep || (indexed && !x_is_ip_length);
+}
+
+static void find_reads(struct pcap_filter *filter)
+{
+    uint8_t *seen = calloc(filter->program.bf_len, 1);
+    SIM_ASSERT(seen != NULL);
+    /* X is 0 at the start, as no IP header is long. */
+    walk(filter, seen, 0, (struct known){.x_is_other = true});
+    free(seen);
 }
 
 /* ---- life ------------------------------------------------------------------------------------------------------------------ */
