@@ -86,8 +86,8 @@ void fault_trigger_check_words(const struct scenario *scenario, const struct sce
                                struct diagnostics *diagnostics)
 {
     const char *word = first_word(fault);
-    if (word == NULL) {
-        return;
+    if (word == NULL || fault->target != SCENARIO_FAULT_LINK) {
+        return; /* beside another target the word itself is wrong, and said to be */
     }
     const char *second = NULL;
     if (fault->nth != QUANTITY_ABSENT && fault->every_kth != QUANTITY_ABSENT) {

@@ -137,8 +137,8 @@ static void check_fault(struct scenario_sweep *sweep, struct diagnostics *diagno
 void sweep_point_check(struct scenario *scenario, struct diagnostics *diagnostics)
 {
     struct scenario_sweep *sweep = &scenario->sweep;
-    if (sweep->source == NULL || sweep->at == NULL) {
-        return;
+    if (sweep->source == NULL || sweep->at == NULL || sweep->fault.source == NULL) {
+        return; /* nothing there, or said to be missing */
     }
     sweep->fault = scenario->timeline[sweep->item].action.fault; /* with what its rules decided */
     check_fault(sweep, diagnostics);

@@ -150,7 +150,7 @@ Test(good, the_timeline_as_structs)
 {
     struct scenario *scenario = helper_load_path("tests/language/good/everything.yaml", NULL);
     const struct scenario_item *items = scenario->timeline;
-    cr_assert_eq(scenario->item_count, 12);
+    cr_assert_eq(scenario->item_count, 20);
     cr_expect_eq(items[0].kind, SCENARIO_PING);
     cr_expect_str_eq(items[0].name, "ping1");
     cr_expect(!items[0].named);

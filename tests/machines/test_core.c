@@ -436,3 +436,47 @@ Test(core, a_demand_can_be_taken_back_anywhere)
     }
     world_close(&world);
 }
+
+static void served(void *context)
+{
+    (void)context;
+}
+
+/* Q6: what is asked for takes as much longer, also what is being served when the speed changes, and what is taken back is as it was asked. */
+Test(core, slow_cores_take_longer)
+{
+    struct world world;
+    struct core_user users[2];
+    world_open(&world, 1, false);
+    struct core_set *cores = task_host_cores(world.tasks);
+    for (uint32_t index = 0; index < 2; index++) {
+        core_user_init(&users[index], cores, served, NULL);
+    }
+    core_set_slow(cores, CORE_WHOLE / 2);
+    core_user_demand(&users[0], 10 * SIM_MS);
+    world_run(&world, 19999 * SIM_US);
+    cr_expect_eq(core_set_load(cores), 1, "20 ms, not less");
+    world_run(&world, 20 * SIM_MS);
+    cr_expect_eq(core_set_load(cores), 0, "10 ms at half the speed");
+
+    core_user_demand(&users[0], 10 * SIM_MS);
+    world_run(&world, 30 * SIM_MS);
+    core_set_slow(cores, 0);
+    world_check(&world);
+    world_run(&world, 34999 * SIM_US);
+    cr_expect_eq(core_set_load(cores), 1);
+    world_run(&world, 35 * SIM_MS);
+    cr_expect_eq(core_set_load(cores), 0, "the rest of it at full speed");
+
+    core_user_demand(&users[0], 10 * SIM_MS);
+    core_user_demand(&users[1], 10 * SIM_MS);
+    world_run(&world, 35 * SIM_MS + 400 * SIM_US);
+    core_set_slow(cores, CORE_WHOLE * 3 / 4);
+    world_check(&world);
+    cr_expect_eq(core_user_cancel(&users[1]), 10 * SIM_MS, "in the queue");
+    cr_expect_eq(core_user_cancel(&users[0]), 10 * SIM_MS - 400 * SIM_US, "on the core");
+    for (uint32_t index = 0; index < 2; index++) {
+        core_user_close(&users[index]);
+    }
+    world_close(&world);
+}
