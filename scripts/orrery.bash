@@ -16,13 +16,13 @@ _orrery() {
         mapfile -t COMPREPLY < <(compgen -W all -- "$word")
         return
         ;;
-    --seed | --pcap-link | --pcap-from | --pcap-until | --pcap-frames | --until | --set | --runs)
+    --seed | --point | --jobs | --pcap-link | --pcap-from | --pcap-until | --pcap-frames | --until | --set | --runs)
         return
         ;;
     esac
     case $command in
     run)
-        options='--seed --json --record --record-pages --record-frames --pcap --pcap-link --pcap-from --pcap-until --pcap-frames
+        options='--seed --point --jobs --json --record --record-pages --record-frames --pcap --pcap-link --pcap-from --pcap-until --pcap-frames
             --until --set --quiet --help'
         ;;
     check) options='--resolved --set --help' ;;
