@@ -188,7 +188,9 @@ void report_add_fault(struct report_text *text, const struct scenario *scenario,
     if (fault->nth != QUANTITY_ABSENT) {
         bool lost = fault->value[FAULT_LOSS] != QUANTITY_ABSENT;
         report_add(text, " was to %s frame %lld", lost ? "lose" : "disturb", (long long)fault->nth);
-        report_add(text, fault->frames != NULL ? " of '%s'" : "", fault->frames);
+        if (fault->frames != NULL) {
+            report_add(text, " of '%s'", fault->frames);
+        }
     }
     for (uint32_t kind = 0; kind < FAULT_KINDS; kind++) {
         if (fault->value[kind] == QUANTITY_ABSENT || fault->nth != QUANTITY_ABSENT) {
