@@ -33,6 +33,13 @@ expect_said 'orrery run sweep.yaml --seed 1 --point 7'
 
 # A point alone has a report of its own, and the hash that the sweep had there.
 expect_exit 1 "$orrery" run sweep.yaml --json - --jobs 2
+"$PYTHON" -c 'import json, sys
+d = json.load(sys.stdin)
+s = d["sweep"]
+assert d["schema"] == 1 and d["verdict"] == "fail" and s["without_fault"] == "held"
+assert s["points"] == 7 == sum(g["points"] for g in s["groups"])
+assert s["held"] == sum(g["points"] for g in s["groups"] if g["outcome"] == "held")' <out ||
+    fail 'the JSON of a sweep is not as docs/formats.md says'
 hash=$(sed -nE '/"first_point": 7/,/"first_hash"/s/.*"first_hash": "([0-9a-f]+)".*/\1/p' out)
 [[ -n $hash ]] || fail 'no hash of a failed point in the JSON'
 expect_exit 1 "$orrery" run sweep.yaml --point 7
