@@ -186,6 +186,7 @@ struct scenario_guest {
     struct scenario_load *reads;
     uint32_t read_count;
     struct scenario_trace trace;
+    int64_t load_ppb; /* share of each vCPU that is used */
     struct scenario_service *services;
     uint32_t service_count;
     struct scenario_tcp tcp;

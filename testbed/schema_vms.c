@@ -192,6 +192,16 @@ static const struct schema_key guest_keys[] = {
      .type = SCHEMA_MAP,
      .map = &trace_map,
      .meaning = "A page-write trace that it replays, beside its writers."},
+    {.name = "load",
+     AT(scenario_guest, load_ppb),
+     .type = SCHEMA_QUANTITY,
+     .unit = QUANTITY_SHARE,
+     .max = QUANTITY_WHOLE_PPB,
+     .default_text = "0%",
+     .meaning = "How much of each vCPU it uses: so much of a core it needs for each, shared with the "
+                "node's software and with other VMs in turns of 1 ms. What it does not get in time "
+                "slows down its writers, reads, trace and services. At 0% its work costs the host "
+                "nothing."},
     {.name = "services",
      LIST_AT(scenario_guest, services, service_count),
      .type = SCHEMA_MAP_LIST,
@@ -302,8 +312,7 @@ static const struct schema_key vm_keys[] = {
      .min = 1,
      .max = 64,
      .default_text = "1",
-     .meaning = "Virtual processors. Model guests execute no instructions, so the number is "
-                "configuration only."},
+     .meaning = "Virtual processors; with the guest's `load` they take so many cores' time."},
     {.name = "nics",
      AT(scenario_vm, nics),
      .type = SCHEMA_INDEX_LIST,

@@ -263,6 +263,7 @@ static void add_node(struct world *world, uint32_t index)
     };
     vm_host_init(&m->vm_host);
     m->tasks = task_host_new(m->machine, (uint32_t)node->cores, world->stacks);
+    m->vm_host.cores = task_host_cores(m->tasks);
     m->side = rt_side_new(&(struct rt_side_options){
         .machine = m->machine,
         .tasks = m->tasks,
@@ -441,6 +442,8 @@ static void fill_spec(struct world *world, uint32_t index, struct guest_load **l
     fill_nics(world, spec, vm);
     spec->guest.number = index;
     spec->guest.page_count = pages;
+    spec->guest.vcpus = spec->vcpus;
+    spec->guest.load_ppb = guest->load_ppb;
     spec->guest.zero_pages = share_of(pages, guest->content.zero_ppb);
     spec->guest.compressible_pages = share_of(pages, guest->content.compressible_ppb);
     spec->guest.tcp = profile_of(world, profile, &guest->tcp);

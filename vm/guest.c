@@ -19,7 +19,7 @@
 
 /* All memory traffic of a guest has one timer. Work time is the machine's monotonic time without what the guest lost:
  *
- *      machine time = start_ns + late_ns + lost_ns + work time
+ *      machine time = start_ns + late_ns + lost_ns + stolen + work time
  *
  * The timer stands at the first touch that is due; in its event everything happens that is due before the next multiple of
  * GUEST_TICK_NS of work time, in the order of (due, writers, readers, replay). */
@@ -40,6 +40,7 @@ struct guest {
     uint32_t touch_count;
     struct guest_replay_cursor replay;
     struct guest_services services;
+    struct guest_cpu cpu;
 };
 
 /* ---- initial content --------------------------------------------------------------------------- */
@@ -144,29 +145,69 @@ static void run(struct guest *guest, sim_time until)
     }
 }
 
-static void arm(struct guest *guest)
+/* What machine time is ahead of work time, while the guest works. */
+static sim_time ahead(const struct guest *guest)
+{
+    return guest->start_ns + guest->late_ns + guest->lost_ns + guest->cpu.stolen_ns;
+}
+
+/* When something is to be done next: a touch, or the end of a period. */
+static sim_time next_due(const struct guest *guest)
 {
     sim_time before;
     sim_time due = due_of(guest, first_source(guest, &before));
+    return due < guest->cpu.end ? due : guest->cpu.end;
+}
+
+static void arm(struct guest *guest)
+{
+    sim_time due = next_due(guest);
     if (due == SIM_NEVER) {
+        machine_timer_cancel(&guest->timer);
         return;
     }
-    guest->planned = guest->start_ns + guest->late_ns + guest->lost_ns + due;
+    guest->planned = ahead(guest) + due;
     machine_timer_arm(&guest->timer, guest->planned);
 }
 
 static void on_due(void *context)
 {
     struct guest *guest = context;
-    sim_time before;
-    sim_time due = due_of(guest, first_source(guest, &before));
+    if (guest_cpu_stands(&guest->cpu)) {
+        guest_cpu_open(&guest->cpu);
+        arm(guest);
+        return;
+    }
+    sim_time due = next_due(guest);
     sim_time late = machine_now(guest->machine) - guest->planned;
     SIM_ASSERT(late >= 0);
     if (late >= GUEST_TICK_NS) {
         guest->late_ns += late; /* U1: what it could not do while it stood still comes later */
     }
-    run(guest, due - due % GUEST_TICK_NS + GUEST_TICK_NS);
-    arm(guest);
+    if (due < guest->cpu.end) {
+        /* Periods end at multiples of a tick: none does among these touches. */
+        run(guest, due - due % GUEST_TICK_NS + GUEST_TICK_NS);
+        arm(guest);
+    } else if (guest_cpu_end_period(&guest->cpu)) {
+        arm(guest);
+    }
+}
+
+/* Work time now. */
+static sim_time work_now(const struct guest *guest)
+{
+    sim_time stands = guest_cpu_stolen(&guest->cpu) - guest->cpu.stolen_ns;
+    sim_time work = machine_now(guest->machine) - stands - ahead(guest);
+    return work > 0 ? work : 0; /* exits may have cost more than the time that has passed since */
+}
+
+void guest_set_share(struct guest *guest, enum guest_cpu_taker taker, int64_t share_ppb)
+{
+    guest_cpu_set_share(&guest->cpu, taker, share_ppb);
+    if (guest->started && !guest_cpu_stands(&guest->cpu) && guest->cpu.end == SIM_NEVER) {
+        guest_cpu_begin(&guest->cpu, work_now(guest));
+        arm(guest);
+    }
 }
 
 /* ---- life ---------------------------------------------------------------------------------------------- */
@@ -195,14 +236,20 @@ static void reset(struct guest *guest)
     guest->counter = guest->spec->page_count;
     guest->stores = 0;
     guest->loads = 0;
+    guest_cpu_reset(&guest->cpu);
     rewind_sources(guest);
     guest_services_reset(&guest->services);
 }
 
 static void on_machine(void *context, enum machine_news news)
 {
+    struct guest *guest = context;
     if (news == MACHINE_CRASHED) {
-        reset(context);
+        reset(guest);
+    } else if (news == MACHINE_STOPPED && machine_is_paused(guest->machine)) {
+        guest_cpu_hold(&guest->cpu);
+    } else if (news == MACHINE_STARTED) {
+        guest_cpu_resume(&guest->cpu);
     }
 }
 
@@ -227,7 +274,8 @@ static void init_touches(struct guest *guest)
 }
 
 struct guest *guest_new(const struct guest_spec *spec, struct machine *machine,
-                        struct vm_memory *memory, struct ip_stack *stack, struct tcp_layer *tcp)
+                        struct vm_memory *memory, struct ip_stack *stack, struct tcp_layer *tcp,
+                        struct core_set *cores)
 {
     SIM_ASSERT(spec->number <= PAGE_PATTERN_NUMBER_MAX >> NUMBER_SHIFT);
     SIM_ASSERT(spec->page_count < STORES_MAX);
@@ -239,7 +287,8 @@ struct guest *guest_new(const struct guest_spec *spec, struct machine *machine,
     guest->tcp = tcp;
     init_touches(guest);
     machine_timer_init(&guest->timer, machine, on_due, guest);
-    guest_services_init(&guest->services, spec, machine, stack, tcp);
+    guest_cpu_init(&guest->cpu, machine, &guest->timer, cores, spec->vcpus, spec->load_ppb);
+    guest_services_init(&guest->services, spec, machine, stack, tcp, &guest->cpu);
     reset(guest);
     machine_watch(machine, on_machine, guest);
     return guest;
@@ -249,6 +298,7 @@ void guest_free(struct guest *guest)
 {
     machine_unwatch(guest->machine, on_machine, guest);
     guest_services_close(&guest->services);
+    guest_cpu_close(&guest->cpu);
     machine_timer_close(&guest->timer);
     for (uint32_t i = 0; i < guest->touch_count; i++) {
         guest_touch_close(&guest->touches[i]);
@@ -267,6 +317,7 @@ void guest_start(struct guest *guest)
     }
     guest->started = true;
     guest_services_start(&guest->services);
+    guest_cpu_begin(&guest->cpu, work_now(guest));
     arm(guest);
 }
 
@@ -287,6 +338,16 @@ static void save_sources(const struct guest *guest, struct state_writer *writer)
     }
 }
 
+/* Nothing for a guest that was never short of processor time. */
+static void save_cpu(const struct guest *guest, struct state_writer *writer)
+{
+    sim_time stolen = guest_cpu_stolen(&guest->cpu), served = guest_cpu_served(&guest->cpu);
+    if (stolen > 0 || served > 0) {
+        state_put_u64(writer, (uint64_t)stolen);
+        state_put_u64(writer, (uint64_t)served);
+    }
+}
+
 void guest_save(const struct guest *guest, struct state_writer *writer)
 {
     SIM_ASSERT(guest->started || guest->loaded);
@@ -300,6 +361,7 @@ void guest_save(const struct guest *guest, struct state_writer *writer)
     save_sources(guest, writer);
     tcp_layer_save(guest->tcp, writer);
     guest_services_save(&guest->services, writer);
+    save_cpu(guest, writer);
     state_end_section(writer, section);
 }
 
@@ -334,6 +396,15 @@ static bool get_time(struct state_reader *reader, sim_time *out)
     return value <= (uint64_t)SIM_NEVER / 8;
 }
 
+static bool load_cpu(struct guest *guest, struct state_reader *reader)
+{
+    if (state_reader_done(reader)) {
+        return true;
+    }
+    return get_time(reader, &guest->cpu.stolen_ns) && get_time(reader, &guest->cpu.served_ns) &&
+           (guest->cpu.stolen_ns > 0 || guest->cpu.served_ns > 0);
+}
+
 static bool load(struct guest *guest, struct state_reader *outer)
 {
     struct state_reader section = state_get_section(outer, STATE_TAG, STATE_VERSION);
@@ -350,7 +421,8 @@ static bool load(struct guest *guest, struct state_reader *outer)
     }
     return guest->counter >= guest->spec->page_count && guest->counter < STORES_MAX &&
            load_sources(guest, reader) && tcp_layer_load(guest->tcp, reader) &&
-           guest_services_load(&guest->services, reader) && state_reader_done(reader);
+           guest_services_load(&guest->services, reader) && load_cpu(guest, reader) &&
+           state_reader_done(reader);
 }
 
 bool guest_load(struct guest *guest, struct state_reader *reader)
@@ -376,6 +448,9 @@ void guest_statistics(const struct guest *guest, struct guest_statistics *out)
         .loads = guest->loads,
         .requests_served = guest->services.served,
         .lost_ns = guest->lost_ns,
+        .work_ns = guest->started ? work_now(guest) : 0,
+        .stolen_ns = guest_cpu_stolen(&guest->cpu),
+        .served_ns = guest_cpu_served(&guest->cpu),
     };
 }
 
@@ -394,7 +469,10 @@ void guest_check(const struct guest *guest)
     SIM_ASSERT(read == guest->loads);
     SIM_ASSERT(guest->lost_ns >= 0);
     SIM_ASSERT(guest->late_ns >= 0);
-    bool busy = guest->touch_count > 0 || guest->replay.due != SIM_NEVER;
-    SIM_ASSERT(machine_timer_armed(&guest->timer) == (guest->started && busy));
+    bool busy =
+        guest->touch_count > 0 || guest->replay.due != SIM_NEVER || guest->cpu.end != SIM_NEVER;
+    bool waits = guest_cpu_stands(&guest->cpu) && guest->cpu.outstanding > 0;
+    SIM_ASSERT(machine_timer_armed(&guest->timer) == (guest->started && busy && !waits));
+    guest_cpu_check(&guest->cpu);
     guest_services_check(&guest->services);
 }

@@ -16,6 +16,9 @@
  *
  *  U5. Saved state is canonical: a guest that was loaded and has not run saves the bytes that it was loaded from.
  *
+ *  U6. Start in U2 counts without what was stolen: a guest whose vCPUs do not get the processor time that they need, or that is throttled, makes
+ *      its touches as much later (vm/guest_cpu.h).
+ *
  * Orders: uniform (keyed draw), sequential (round and round), zipf (page k of the range with weight 1 / (k + 1); vm/zipf.h). */
 #ifndef ORRERY_VM_GUEST_H
 #define ORRERY_VM_GUEST_H
@@ -23,6 +26,7 @@
 #include "mmu/vm_memory.h"
 #include "nic/tcp.h"
 #include "sim/state.h"
+#include "vm/guest_cpu.h"
 #include "vm/page_trace.h"
 
 #define GUEST_TICK_NS      (10 * SIM_US)
@@ -57,6 +61,9 @@ struct guest_service {
 struct guest_spec {
     uint32_t number; /* of the VM in the scenario: makes page contents unique; at most 16383 */
     uint64_t page_count;
+    uint32_t
+        vcpus; /* and the share of a core, in parts per billion, that each of them uses: 0, they cost the host nothing */
+    int64_t load_ppb;
     /* Initial content, in that order from page 0; the rest is random. Of a guest of more than 16 MiB both ends are rounded down to whole
      * regions of 2 MiB, so that content is runs; only the end of memory stays where it is. */
     uint64_t zero_pages, compressible_pages;
@@ -72,9 +79,11 @@ struct guest_spec {
 
 struct guest;
 
-/* A guest that does nothing yet. Borrows spec, machine (the guest's own), memory and stack. */
+/* A guest that does nothing yet. Borrows spec, machine (the guest's own), memory, stack, and the host's cores (NULL: its vCPUs need
+ * none). */
 struct guest *guest_new(const struct guest_spec *spec, struct machine *machine,
-                        struct vm_memory *memory, struct ip_stack *stack, struct tcp_layer *tcp);
+                        struct vm_memory *memory, struct ip_stack *stack, struct tcp_layer *tcp,
+                        struct core_set *cores);
 void guest_free(struct guest *guest);
 /* Fills memory with its initial content: at boot, before guest_start. */
 void guest_fill_memory(const struct guest_spec *spec, struct vm_memory *memory);
@@ -86,9 +95,16 @@ void guest_save(const struct guest *guest, struct state_writer *writer);
  * guest_new left it, and the TCP layer is to be emptied by a crash of the machine. */
 SIM_CHECKED bool guest_load(struct guest *guest, struct state_reader *reader);
 
+/* Takes processor time away from it, or gives it back: `share_ppb` of its time is left, from GUEST_CPU_SHARE_MIN to GUEST_CPU_WHOLE. What the
+ * hypervisor and what a fault leaves multiply. */
+void guest_set_share(struct guest *guest, enum guest_cpu_taker taker, int64_t share_ppb);
+
 struct guest_statistics {
     uint64_t stores, loads, requests_served;
-    sim_time lost_ns; /* to exits of dirty logging */
+    sim_time lost_ns;   /* to exits of dirty logging */
+    sim_time work_ns;   /* work time so far */
+    sim_time stolen_ns; /* by a busy host, by throttling, by a fault */
+    sim_time served_ns; /* processor time that its vCPUs were given */
 };
 void guest_statistics(const struct guest *guest, struct guest_statistics *out);
 void guest_check(const struct guest *guest);

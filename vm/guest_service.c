@@ -204,8 +204,15 @@ static void session_work(struct guest_session *session)
         session_answer(session);
         return;
     }
+    if (services->cpu != NULL) {
+        work_ns = guest_cpu_stretch(services->cpu, work_ns);
+    }
+    const struct guest_session *last = services->working[session->service].last;
     session->phase = SESSION_WORKING;
     session->due = machine_now(services->machine) + work_ns;
+    if (last != NULL && last->due > session->due) {
+        session->due = last->due; /* S1, though the guest has become faster since that one began */
+    }
     session->turn = services->turns++;
     queue_add(session);
     arm(services);
@@ -334,11 +341,12 @@ static struct tcp_accept_result on_accept(void *context, struct tcp_connection *
 /* ---- life ---------------------------------------------------------------------------------------------- */
 
 void guest_services_init(struct guest_services *services, const struct guest_spec *spec,
-                         struct machine *machine, struct ip_stack *stack, struct tcp_layer *tcp)
+                         struct machine *machine, struct ip_stack *stack, struct tcp_layer *tcp,
+                         const struct guest_cpu *cpu)
 {
     SIM_ASSERT(spec->service_count <= GUEST_SERVICES_MAX);
-    *services =
-        (struct guest_services){.spec = spec, .machine = machine, .stack = stack, .tcp = tcp};
+    *services = (struct guest_services){
+        .spec = spec, .machine = machine, .stack = stack, .tcp = tcp, .cpu = cpu};
     for (uint32_t i = 0; i < spec->service_count; i++) {
         SIM_ASSERT(spec->services[i].work_ns >= 0);
         services->ports[i] = (struct guest_port){services, i};

@@ -8,6 +8,7 @@
  *
  *  S1. Requests of one service that are worked on are answered in the order in which their work began; those that are due in the same
  *      nanosecond, service by service.
+ *      A request's work takes as much longer as the guest's last period did (vm/guest_cpu.h), decided when it begins.
  *  S2. Answers are pattern pages with numbers that no store of the guest has: GUEST_ANSWER_BIT is set in them.
  *  S3. Saved state is canonical: sessions stand in the order of their connections' addresses. */
 #ifndef ORRERY_VM_GUEST_SERVICE_H
@@ -25,7 +26,8 @@ struct guest_services {
     struct machine *machine;
     struct ip_stack *stack;
     struct tcp_layer *tcp;
-    struct machine_timer timer; /* work that is done next */
+    const struct guest_cpu *cpu; /* its pace is that of the work; NULL: full speed */
+    struct machine_timer timer;  /* work that is done next */
     bool listening, started;
     uint64_t served;            /* answers sent */
     uint64_t answer_pages;      /* numbers given to answers */
@@ -45,7 +47,8 @@ struct guest_services {
 
 /* Borrows all of them. */
 void guest_services_init(struct guest_services *services, const struct guest_spec *spec,
-                         struct machine *machine, struct ip_stack *stack, struct tcp_layer *tcp);
+                         struct machine *machine, struct ip_stack *stack, struct tcp_layer *tcp,
+                         const struct guest_cpu *cpu);
 /* Lets go of connections and ports; they stay as they are. */
 void guest_services_close(struct guest_services *services);
 /* Opens the ports. */

@@ -32,6 +32,7 @@ struct vm_instance {
         uint32_t port;
     } nics[VM_NICS_MAX];
     uint64_t stores_at_pause;
+    int64_t share[GUEST_CPU_TAKERS];
 };
 
 const char *vm_error_text(enum vm_error error)
@@ -302,14 +303,17 @@ enum vm_error vm_instance_create(struct vm_host *host, const struct vm_spec *spe
     instance->spec = spec;
     instance->number = world->next_instance++;
     instance->memory = memory;
+    for (uint32_t taker = 0; taker < GUEST_CPU_TAKERS; taker++) {
+        instance->share[taker] = GUEST_CPU_WHOLE;
+    }
     instance->machine = machine_new(world->net->sim, host->machine, spec->origin);
     instance->stack = ip_stack_new(world->net, instance->machine, spec->origin);
     instance->tcp = tcp_layer_new(instance->stack, spec->guest.tcp);
     for (uint32_t i = 0; i < spec->nic_count; i++) {
         attach_nic(instance, i);
     }
-    instance->guest =
-        guest_new(&spec->guest, instance->machine, memory, instance->stack, instance->tcp);
+    instance->guest = guest_new(&spec->guest, instance->machine, memory, instance->stack,
+                                instance->tcp, host->cores);
     instance->pages_recorded =
         world->pages_recorded && (world->pages_of == NULL || world->pages_of == spec);
     if (instance->pages_recorded) {
@@ -519,6 +523,29 @@ uint64_t vm_instance_harvest(struct vm_instance *instance, uint64_t *bitmap, sim
     say(instance, VM_HARVESTED, values);
     instance->harvested = true;
     return pages;
+}
+
+static void set_share(struct vm_instance *instance, enum guest_cpu_taker taker, int64_t share_ppb)
+{
+    if (instance->share[taker] == share_ppb) {
+        return;
+    }
+    instance->share[taker] = share_ppb;
+    guest_set_share(instance->guest, taker, share_ppb);
+    const int64_t values[] = {instance->number, share_ppb / (GUEST_CPU_WHOLE / 1000)};
+    struct vm_world *world = instance->host->world;
+    recorder_record(world->net->recorder, world->record_base + VM_THROTTLED, instance->spec->origin,
+                    0, values, taker == GUEST_CPU_FAULT ? "a fault" : "the hypervisor");
+}
+
+void vm_instance_set_throttle(struct vm_instance *instance, int64_t share_ppb)
+{
+    set_share(instance, GUEST_CPU_HYPERVISOR, share_ppb);
+}
+
+void vm_instance_set_stolen(struct vm_instance *instance, int64_t share_ppb)
+{
+    set_share(instance, GUEST_CPU_FAULT, share_ppb);
 }
 
 void vm_instance_announce(struct vm_instance *instance, const struct ip_announcement *announcement)

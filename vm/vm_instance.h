@@ -57,6 +57,7 @@ struct vm_host {
     struct machine *machine;
     uint32_t origin;
     struct host_memory *memory;
+    struct core_set *cores; /* that vCPUs share with the node's tasks; NULL: they need none */
     enum second_level_format paging;
     enum dirty_log_mechanism dirty_log;
     struct ether_switch **switches; /* by network number; NULL where the host has no NIC on it */
@@ -118,6 +119,11 @@ SIM_CHECKED enum vm_error vm_instance_load(struct vm_instance *instance, const v
 sim_time vm_instance_log(struct vm_instance *instance, bool on);
 /* As dirty_log_harvest, then the witness's check is recorded (VM_HARVESTED). */
 uint64_t vm_instance_harvest(struct vm_instance *instance, uint64_t *bitmap, sim_time *host_ns);
+/* Leaves the guest a share of its time, of GUEST_CPU_WHOLE (at least GUEST_CPU_SHARE_MIN): what the hypervisor throttles, and what a
+ * fault steals. Both act, until they are set to the whole again; an instance begins unthrottled. Recorded (VM_THROTTLED) where it
+ * changes. */
+void vm_instance_set_throttle(struct vm_instance *instance, int64_t share_ppb);
+void vm_instance_set_stolen(struct vm_instance *instance, int64_t share_ppb);
 void vm_instance_announce(struct vm_instance *instance, const struct ip_announcement *announcement);
 
 /* For page states: node software took this page, or put it. Call where vm_world.pages_recorded says so. */

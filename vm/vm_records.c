@@ -93,4 +93,9 @@ const struct record_kind vm_record_kinds[VM_RECORD_KINDS] = {
                                     {"page", RECORD_NUMBER},
                                     {"zero", RECORD_FLAG}},
                          .detail = true},
+    [VM_THROTTLED] = {.name = "vm.throttled",
+                      .meaning = "So much of its time, in thousandths, is left to an instance of "
+                                 "the VM; the rest is taken away.",
+                      .fields = {{"instance", RECORD_NUMBER}, {"permille", RECORD_COUNT}},
+                      .text = "by"},
 };

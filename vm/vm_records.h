@@ -28,6 +28,7 @@ enum vm_record {
     VM_PAGE_SENT, /* detail: node software took a snapshot; rounds are parted by harvests, 0: log off {instance, page, round, zero} */
     VM_PAGE_ARRIVED, /* detail: node software put it into an instance that does not run; it need not where the page is zero already {instance,
                       * page, zero} */
+    VM_THROTTLED, /* the hypervisor or a fault leaves it so much of its time {instance, permille}; text: who */
     VM_RECORD_KINDS
 };
 extern const struct record_kind vm_record_kinds[VM_RECORD_KINDS];

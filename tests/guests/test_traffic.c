@@ -519,7 +519,7 @@ Test(traffic, a_client_moves_with_its_vm)
         struct fixture *fixture = fixture_new(&server, 16 << 20);
         struct vm_instance *instance = fixture_boot(fixture, 0);
         struct fixture_client *client = &fixture->clients[1];
-        guest_services_init(&standing, &server, client->machine, client->stack, client->tcp);
+        guest_services_init(&standing, &server, client->machine, client->stack, client->tcp, NULL);
         guest_services_listen(&standing);
         guest_services_start(&standing);
         struct request *request = request_start(&(struct request_options){
