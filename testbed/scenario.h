@@ -171,6 +171,18 @@ struct scenario_trace {
     enum scenario_page_class page_class;
 };
 
+/* Guests that come with the program: testbed/shipped_traces.h. */
+enum scenario_like {
+    SCENARIO_LIKE_NONE,
+    SCENARIO_LIKE_REDIS,
+    SCENARIO_LIKE_PGBENCH,
+    SCENARIO_LIKE_SQLITE,
+    SCENARIO_LIKE_CC1,
+    SCENARIO_LIKE_IDLE,
+    SCENARIO_LIKE_BOOT,
+    SCENARIO_LIKES
+};
+
 /* A request/response server; ports that only a `request` of the timeline names are served without work. */
 struct scenario_service {
     const struct yaml_node *source;
@@ -186,7 +198,10 @@ struct scenario_guest {
     struct scenario_load *reads;
     uint32_t read_count;
     struct scenario_trace trace;
-    int64_t load_ppb; /* share of each vCPU that is used */
+    enum scenario_like like;
+    int64_t scale;          /* of `like`: so many copies of the guest, side by side */
+    int64_t like_speed_ppb; /* of `like`, as of a trace */
+    int64_t load_ppb;       /* share of each vCPU that is used */
     struct scenario_service *services;
     uint32_t service_count;
     struct scenario_tcp tcp;
@@ -462,6 +477,21 @@ uint32_t scenario_link_find(const struct scenario *scenario, struct scenario_par
 /* Where a file named in the scenario lies; written to `out` (PATH_MAX). False if that is too long. */
 SIM_CHECKED bool scenario_path(const struct scenario *scenario, const char *file, char *out,
                                size_t capacity);
+
+/* What a guest replays, by `trace` or by `like`. */
+struct scenario_replay {
+    const char *file; /* as `trace` has it, or "like: NAME"; the name of the input in recordings */
+    enum scenario_like like; /* SCENARIO_LIKE_NONE: `file` is relative to the scenario */
+    int64_t speed_ppb, start_ns, offset_bytes;
+    int64_t copies; /* side by side from `offset_bytes` on */
+    enum scenario_page_class page_class;
+};
+/* False where it replays nothing. */
+bool scenario_guest_replay(const struct scenario_guest *guest, struct scenario_replay *out);
+/* Where that file lies; written to `out` (PATH_MAX). False if the path is too long, or what is shipped is not there. */
+SIM_CHECKED bool scenario_replay_path(const struct scenario *scenario,
+                                      const struct scenario_replay *replay, char *out,
+                                      size_t capacity);
 
 /* The words of the scenario for its choices, as docs and reports print them. */
 const char *scenario_cpu_word(enum scenario_cpu cpu);

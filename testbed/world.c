@@ -461,14 +461,16 @@ static void fill_spec(struct world *world, uint32_t index, struct guest_load **l
         *(*service)++ =
             (struct guest_service){(uint16_t)guest->services[i].port, guest->services[i].work_ns};
     }
-    if (guest->trace.source != NULL) {
+    struct scenario_replay replay;
+    if (scenario_guest_replay(guest, &replay)) {
         spec->guest.replay = (struct guest_replay){
             .trace = world->traces[index],
-            .speed_ppb = (uint64_t)guest->trace.speed_ppb,
-            .start_ns = guest->trace.start_ns,
-            .first_page = (uint64_t)guest->trace.offset_bytes / PAGE_BYTES,
-            .page_class = guest->trace.page_class == SCENARIO_PAGES_COMPRESSIBLE ? PAGE_COMPRESSIBLE
-                                                                                 : PAGE_RANDOM,
+            .speed_ppb = (uint64_t)replay.speed_ppb,
+            .start_ns = replay.start_ns,
+            .first_page = (uint64_t)replay.offset_bytes / PAGE_BYTES,
+            .copies = (uint32_t)replay.copies,
+            .page_class =
+                replay.page_class == SCENARIO_PAGES_COMPRESSIBLE ? PAGE_COMPRESSIBLE : PAGE_RANDOM,
         };
     }
 }

@@ -38,7 +38,7 @@ struct guest {
     uint64_t stores, loads;
     struct guest_touch *touches; /* writers, then readers */
     uint32_t touch_count;
-    struct guest_replay_cursor replay;
+    struct guest_replays replay;
     struct guest_services services;
     struct guest_cpu cpu;
 };
@@ -98,7 +98,7 @@ static void run_replay(struct guest *guest, sim_time until)
 {
     enum page_class page_class = guest->spec->replay.page_class;
     while (guest->replay.due < until) {
-        store(guest, guest_replay_next(&guest->replay), page_class);
+        store(guest, guest_replays_next(&guest->replay), page_class);
     }
 }
 
@@ -218,10 +218,7 @@ static void rewind_sources(struct guest *guest)
         bool counted = guest_touch_seek(&guest->touches[i], 0);
         SIM_ASSERT(counted);
     }
-    guest->replay = (struct guest_replay_cursor){.due = SIM_NEVER};
-    if (guest->spec->replay.trace != NULL) {
-        guest_replay_init(&guest->replay, &guest->spec->replay, guest->spec->page_count);
-    }
+    guest_replays_rewind(&guest->replay);
 }
 
 /* As guest_new left it. */
@@ -286,6 +283,7 @@ struct guest *guest_new(const struct guest_spec *spec, struct machine *machine,
     guest->memory = memory;
     guest->tcp = tcp;
     init_touches(guest);
+    guest_replays_init(&guest->replay, &spec->replay, spec->page_count);
     machine_timer_init(&guest->timer, machine, on_due, guest);
     guest_cpu_init(&guest->cpu, machine, &guest->timer, cores, spec->vcpus, spec->load_ppb);
     guest_services_init(&guest->services, spec, machine, stack, tcp, &guest->cpu);
@@ -303,6 +301,7 @@ void guest_free(struct guest *guest)
     for (uint32_t i = 0; i < guest->touch_count; i++) {
         guest_touch_close(&guest->touches[i]);
     }
+    guest_replays_close(&guest->replay);
     free(guest->touches);
     free(guest);
 }
@@ -330,12 +329,7 @@ static void save_sources(const struct guest *guest, struct state_writer *writer)
     for (uint32_t i = 0; i < guest->touch_count; i++) {
         state_put_u64(writer, guest->touches[i].done);
     }
-    bool replays = guest->replay.due != SIM_NEVER;
-    state_put_u8(writer, replays);
-    if (replays) {
-        state_put_u64(writer, guest->replay.interval);
-        state_put_u32(writer, guest->replay.page);
-    }
+    guest_replays_save(&guest->replay, writer);
 }
 
 /* Nothing for a guest that was never short of processor time. */
@@ -376,16 +370,7 @@ static bool load_sources(struct guest *guest, struct state_reader *reader)
             return false;
         }
     }
-    bool replays = guest->replay.due != SIM_NEVER;
-    if (state_get_u8(reader) != replays) {
-        return false;
-    }
-    if (!replays) {
-        return true;
-    }
-    uint64_t interval = state_get_u64(reader);
-    uint32_t page = state_get_u32(reader);
-    return state_reader_ok(reader) && guest_replay_seek(&guest->replay, interval, page);
+    return guest_replays_load(&guest->replay, reader);
 }
 
 /* A time that can be added to a few others of its kind. */
@@ -474,5 +459,6 @@ void guest_check(const struct guest *guest)
     bool waits = guest_cpu_stands(&guest->cpu) && guest->cpu.outstanding > 0;
     SIM_ASSERT(machine_timer_armed(&guest->timer) == (guest->started && busy && !waits));
     guest_cpu_check(&guest->cpu);
+    guest_replays_check(&guest->replay);
     guest_services_check(&guest->services);
 }

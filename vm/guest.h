@@ -47,6 +47,8 @@ struct guest_replay {
     uint64_t speed_ppb;             /* 2e9: intervals last half as long */
     sim_time start_ns;              /* into the trace, in its own time */
     uint64_t first_page;            /* frame 0 of the trace */
+    uint32_t
+        copies; /* 0 and 1: one; more lie behind it, `ram_pages` apart, and are further in the trace by equal parts of it */
     enum page_class page_class;
 };
 
