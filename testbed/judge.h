@@ -80,6 +80,9 @@ struct judge_vm {
     bool asked_off; /* an administrator switched it off: what goes now is not lost */
 };
 
+struct judge_video; /* testbed/judge_guests.h */
+struct judge_work;
+
 /* Listens to `recorder` from now on. Scenario borrowed. `sim` (may be NULL when reading a recording) arms the evaluations of J2 under
  * `origin`. */
 struct judge *judge_new(const struct scenario *scenario, struct recorder *recorder, struct sim *sim,
@@ -110,6 +113,8 @@ const struct judge_migration *judge_migration(const struct judge *judge,
                                               uint32_t item); /* by item of the timeline */
 const struct judge_ping *judge_ping(const struct judge *judge, uint32_t item);
 const struct judge_latency *judge_latency(const struct judge *judge, uint32_t item);
+const struct judge_video *judge_video(const struct judge *judge, uint32_t item);
+const struct judge_work *judge_work(const struct judge *judge, uint32_t vm);
 const struct judge_vm *judge_vm(const struct judge *judge, uint32_t vm);
 /* Processor time that a node's software used, known at the end of the run; 0 before. */
 sim_time judge_node_busy(const struct judge *judge, uint32_t node);

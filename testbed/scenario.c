@@ -166,8 +166,8 @@ const char *scenario_part_kind_name(enum scenario_part_kind kind)
 const char *scenario_action_word(enum scenario_action_kind kind)
 {
     static const char *const words[SCENARIO_ACTIONS] = {
-        "item",   "ping",  "request", "tcp-bulk",     "live-migrate",
-        "cancel", "fault", "power",   "force-resume", "stop"};
+        "item",  "ping",  "request",      "tcp-bulk", "live-migrate", "cancel",
+        "fault", "power", "force-resume", "stop",     "video"};
     SIM_ASSERT(kind < SCENARIO_ACTIONS);
     return words[kind];
 }

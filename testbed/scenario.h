@@ -253,6 +253,18 @@ struct scenario_request {
     int64_t timeout_ns;      /* then the connection is given up and made again */
 };
 
+/* The player's machine is `to`; what serves it is a service of the guest of `from`. */
+struct scenario_video {
+    const struct yaml_node *source;
+    struct scenario_part from, to;
+    uint32_t over;
+    int64_t rate_bps;
+    int64_t frames_per_hour;
+    int64_t buffer_ns;
+    int64_t for_ns; /* QUANTITY_ABSENT: until it is stopped or the run ends */
+    int64_t port;
+};
+
 enum scenario_bulk_content { SCENARIO_BULK_PATTERN, SCENARIO_BULK_ZERO, SCENARIO_BULK_LITERAL };
 enum scenario_bulk_congestion { SCENARIO_BULK_AS_MACHINE, SCENARIO_BULK_CUBIC, SCENARIO_BULK_RENO };
 
@@ -325,7 +337,7 @@ struct scenario_force_resume {
 
 struct scenario_stop {
     const struct yaml_node *source;
-    uint32_t what; /* index into timeline: a ping, request or bulk */
+    uint32_t what; /* index into timeline: a ping, request, bulk, video or fault */
 };
 
 enum scenario_action_kind {
@@ -339,6 +351,7 @@ enum scenario_action_kind {
     SCENARIO_POWER,
     SCENARIO_FORCE_RESUME,
     SCENARIO_STOP,
+    SCENARIO_VIDEO,
     SCENARIO_ACTIONS
 };
 
@@ -366,6 +379,7 @@ struct scenario_item {
         struct scenario_power power;
         struct scenario_force_resume force_resume;
         struct scenario_stop stop;
+        struct scenario_video video;
     } action;
 };
 

@@ -688,6 +688,11 @@ static void say_vm_totals(struct world *world, struct vm_instance *instance)
         vm_instance_number(instance), (int64_t)guest.stores,  guest.lost_ns,
         (int64_t)memory.write_faults, (int64_t)memory.splits, (int64_t)guest.requests_served};
     world_say(world, RUN_VM_TOTALS, vm_instance_spec(instance)->origin, 0, values, "");
+    if (guest.served_ns > 0 || guest.stolen_ns > 0 || guest.loads > 0) {
+        const int64_t work[] = {vm_instance_number(instance), guest.work_ns, guest.served_ns,
+                                guest.stolen_ns, (int64_t)guest.loads};
+        world_say(world, RUN_VM_WORK, vm_instance_spec(instance)->origin, 0, work, "");
+    }
 }
 
 static void say_node_totals(struct world *world, const struct world_machine *m)
