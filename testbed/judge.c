@@ -102,6 +102,7 @@ static void learn_kinds(struct judge *judge)
         {"traffic.ended", KIND_TRAFFIC_ENDED},
         {"net.tcp_opened", KIND_TCP_OPENED},
         {"vm.work", KIND_VM_WORK},
+        {"node.guests", KIND_NODE_GUESTS},
         {"video.plays", KIND_VIDEO},
         {"video.stalled", KIND_VIDEO},
         {"video.resumed", KIND_VIDEO},
@@ -573,6 +574,14 @@ static void take_node_totals(struct judge *judge, const struct record *record)
     }
 }
 
+static void take_node_guests(struct judge *judge, const struct record *record)
+{
+    struct scenario_part part = judge_part_of(judge, record->origin);
+    if (part.kind == SCENARIO_NODE) {
+        judge->guests[part.index] = record->values[0];
+    }
+}
+
 /* ---- the listener ------------------------------------------------------------------------------------------------------------------------ */
 
 void judge_rest(struct judge *judge)
@@ -629,6 +638,9 @@ void judge_take(struct judge *judge, const struct record *record)
     case KIND_VM_TOTALS:
         take_vm_totals(judge, record);
         break;
+    case KIND_NODE_GUESTS:
+        take_node_guests(judge, record);
+        break;
     case KIND_VM_WORK:
         take_vm_work(judge, record);
         break;
@@ -679,6 +691,7 @@ struct judge *judge_new(const struct scenario *scenario, struct recorder *record
     judge->work = take(scenario->vm_count, sizeof *judge->work);
     judge->nodes = take(scenario->node_count, sizeof *judge->nodes);
     judge->busy = take(scenario->node_count, sizeof *judge->busy);
+    judge->guests = take(scenario->node_count, sizeof *judge->guests);
     judge->clients = take(scenario->client_count, sizeof *judge->clients);
     judge->links = take(scenario->link_count, sizeof *judge->links);
     judge->networks = take(scenario->network_count, sizeof *judge->networks);
@@ -718,6 +731,7 @@ void judge_free(struct judge *judge)
     free(judge->work);
     free(judge->nodes);
     free(judge->busy);
+    free(judge->guests);
     free(judge->clients);
     free(judge->links);
     free(judge->networks);
@@ -787,6 +801,12 @@ sim_time judge_node_busy(const struct judge *judge, uint32_t node)
 {
     SIM_ASSERT(node < judge->scenario->node_count);
     return judge->busy[node];
+}
+
+sim_time judge_node_guests(const struct judge *judge, uint32_t node)
+{
+    SIM_ASSERT(node < judge->scenario->node_count);
+    return judge->guests[node];
 }
 
 sim_time judge_action_start(const struct judge *judge, uint32_t item)

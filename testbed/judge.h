@@ -118,6 +118,8 @@ const struct judge_work *judge_work(const struct judge *judge, uint32_t vm);
 const struct judge_vm *judge_vm(const struct judge *judge, uint32_t vm);
 /* Processor time that a node's software used, known at the end of the run; 0 before. */
 sim_time judge_node_busy(const struct judge *judge, uint32_t node);
+/* What its cores gave to vCPUs, as well. */
+sim_time judge_node_guests(const struct judge *judge, uint32_t node);
 /* When an action started and ended; SIM_NEVER where it did not. `how` is the text of its end, "" before. */
 sim_time judge_action_start(const struct judge *judge, uint32_t item);
 sim_time judge_action_end(const struct judge *judge, uint32_t item, const char **how);

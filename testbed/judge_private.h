@@ -39,6 +39,7 @@ enum judge_kind {
     KIND_BULK_DONE,
     KIND_TRAFFIC_ENDED,
     KIND_VM_WORK,
+    KIND_NODE_GUESTS,
     KIND_VIDEO,
 };
 
@@ -107,7 +108,8 @@ struct judge {
     struct judge_vm *vms;
     struct judge_work *work; /* by VM */
     enum judge_power *nodes, *clients;
-    sim_time *busy; /* of nodes */
+    sim_time *busy;   /* of nodes */
+    sim_time *guests; /* of nodes: processor time of vCPUs */
     struct judge_traffic *links, *networks;
     struct judge_expect_state *expectations;
     struct judge_watch_entry *watches;

@@ -53,6 +53,9 @@ const struct record_kind run_record_kinds[RUN_RECORDS] = {
                                     {"streams", RECORD_COUNT},
                                     {"pages_held", RECORD_COUNT},
                                     {"migrations", RECORD_COUNT}}},
+    [RUN_NODE_GUESTS] = {.name = "node.guests",
+                         .meaning = "Processor time that a node's cores gave to vCPUs.",
+                         .fields = {{"served", RECORD_NS}}},
     [RUN_LEAKS] = {.name = "run.leaks",
                    .meaning =
                        "What is still alive after everything was taken down: each should be 0.",

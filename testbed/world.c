@@ -263,7 +263,7 @@ static void add_node(struct world *world, uint32_t index)
     };
     vm_host_init(&m->vm_host);
     m->tasks = task_host_new(m->machine, (uint32_t)node->cores, world->stacks);
-    m->vm_host.cores = task_host_cores(m->tasks);
+    m->vm_host.cores.set = task_host_cores(m->tasks);
     m->side = rt_side_new(&(struct rt_side_options){
         .machine = m->machine,
         .tasks = m->tasks,
@@ -697,14 +697,18 @@ static void say_vm_totals(struct world *world, struct vm_instance *instance)
 
 static void say_node_totals(struct world *world, const struct world_machine *m)
 {
+    sim_time guests_ns = vm_host_served(&m->vm_host);
     const int64_t values[] = {
-        task_host_busy_ns(m->tasks),
+        task_host_busy_ns(m->tasks) - guests_ns,
         (int64_t)machine_ledger_bytes(m->machine),
         rt_streams_open(m->side),
         (int64_t)rt_page_ledger_held(m->side->page_ledger),
         m->migration != NULL ? migration_service_active(m->migration) : 0,
     };
     world_say(world, RUN_NODE_TOTALS, m->origin, 0, values, "");
+    if (guests_ns > 0) {
+        world_say(world, RUN_NODE_GUESTS, m->origin, 0, (const int64_t[]){guests_ns}, "");
+    }
 }
 
 void world_record_totals(struct world *world)

@@ -272,7 +272,7 @@ static void init_touches(struct guest *guest)
 
 struct guest *guest_new(const struct guest_spec *spec, struct machine *machine,
                         struct vm_memory *memory, struct ip_stack *stack, struct tcp_layer *tcp,
-                        struct core_set *cores)
+                        struct guest_cores *cores)
 {
     SIM_ASSERT(spec->number <= PAGE_PATTERN_NUMBER_MAX >> NUMBER_SHIFT);
     SIM_ASSERT(spec->page_count < STORES_MAX);
@@ -436,6 +436,7 @@ void guest_statistics(const struct guest *guest, struct guest_statistics *out)
         .work_ns = guest->started ? work_now(guest) : 0,
         .stolen_ns = guest_cpu_stolen(&guest->cpu),
         .served_ns = guest_cpu_served(&guest->cpu),
+        .being_served_ns = guest_cpu_being_served(&guest->cpu),
     };
 }
 
