@@ -431,7 +431,7 @@ static void tell_work(const struct teller *teller, uint32_t vm)
     char figure[REPORT_FIGURE_BYTES], of[REPORT_FIGURE_BYTES];
     const struct judge_work *work = judge_work(teller->judge, vm);
     if (work->stolen > 0 && work->stolen > work->work / 1000) {
-        report_add(&text, "%s did %s of work in %s: the rest was taken by busy cores or throttling",
+        report_add(&text, "%s came short of processor time: it did %s of work in %s",
                    teller->scenario->vms[vm].name, report_time(work->work, figure),
                    report_time(work->work + work->stolen, of));
         tell(teller, &text);

@@ -9,6 +9,7 @@
 static const char busy[] =
     "  - {at: 0s, ping: {from: alice, to: web, every: 10ms}, as: ping}\n"
     "  - {at: 0s, request: {from: bob, to: web, every: 10ms}, as: shop}\n"
+    "  - {at: 0s, video: {from: web, to: alice}, as: film}\n"
     "  - {at: 1s, live-migrate: {vm: web, to: node2}, as: move}\n"
     "  - {at: 2s, tcp-bulk: {from: alice, to: bob, bytes: 1MiB}, as: bulk}\n"
     "  - {at: 3s, fault: {link: alice/lan, loss: 10%, for: 100ms}, as: noise}\n"
