@@ -97,9 +97,18 @@ static void run_touches(struct guest *guest, uint32_t index, sim_time until)
 static void run_replay(struct guest *guest, sim_time until)
 {
     enum page_class page_class = guest->spec->replay.page_class;
-    while (guest->replay.due < until) {
-        store(guest, guest_replays_next(&guest->replay), page_class);
+    struct guest_replays *replays = &guest->replay;
+    if (SIM_UNLIKELY(replays->count > 1)) {
+        while (replays->due < until) {
+            store(guest, guest_replays_next(replays), page_class);
+        }
+        return;
     }
+    struct guest_replay_cursor *cursor = replays->first; /* there is one: something is due */
+    while (cursor->due < until) {
+        store(guest, guest_replay_next(cursor), page_class);
+    }
+    replays->due = cursor->due;
 }
 
 /* When source `index` is due: the replay comes behind all loads. */

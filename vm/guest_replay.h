@@ -80,14 +80,11 @@ SIM_CHECKED bool guest_replays_load(struct guest_replays *replays, struct state_
 void guest_replays_settle(struct guest_replays *replays);
 void guest_replays_check(const struct guest_replays *replays);
 
+/* The page that is due, of several copies; goes on to the next. */
 static inline uint64_t guest_replays_next(struct guest_replays *replays)
 {
     uint64_t page = guest_replay_next(replays->first);
-    if (SIM_UNLIKELY(replays->count > 1)) {
-        guest_replays_settle(replays);
-    } else {
-        replays->due = replays->first->due;
-    }
+    guest_replays_settle(replays);
     return page;
 }
 
