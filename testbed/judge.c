@@ -750,7 +750,9 @@ void judge_finish(struct judge *judge, sim_time now)
     for (uint32_t i = 0; i < judge->scenario->item_count; i++) {
         struct judge_item *item = &judge->items[i];
         judge_video_finish(&item->video, item->ended_at != SIM_NEVER ? item->ended_at : now);
-        if (item->ping.open && item->ended_at == SIM_NEVER && item->ping.lost > 0) {
+        /* A request waits for its answer as long as it takes: the one that is open counts, though it is not lost yet. */
+        bool waits = judge->scenario->timeline[i].kind == SCENARIO_REQUEST || item->ping.lost > 0;
+        if (item->ping.open && item->ended_at == SIM_NEVER && waits) {
             sim_time reply = item->ping.last_reply;
             take_gap(item, now); /* the gap that nothing has closed */
             item->ping.last_reply = reply;
