@@ -30,6 +30,7 @@ SCENARIO
     expect_exit 2 "$scratch/destination/usr/bin/orrery" run "$scratch/like.yaml"
     expect_said "the trace of 'idle' does not lie beside the program"
     mv "$scratch/elsewhere" "$scratch/destination/usr/share/orrery"
+    rm "$scratch/like.yaml"
     [[ -z $(ls -A) ]] || fail "a run left files: $(ls -A)"
     cd "$root" || exit 1
     rmdir "$scratch/anywhere"
