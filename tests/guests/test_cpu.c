@@ -179,6 +179,49 @@ Test(cpu, moves_with_its_guest)
     fixture_free(fixture);
 }
 
+/* A server's work takes as much longer as the guest is slower; what was begun before stays in front. */
+static const struct {
+    const char *name;
+    int64_t throttle; /* percent */
+    sim_time latency_min, latency_max;
+} works[] = {
+    {"at full speed", 100, 10 * SIM_MS, 11 * SIM_MS},
+    {"at a half", 50, 20 * SIM_MS, 21 * SIM_MS},
+    {"at a fifth", 20, 50 * SIM_MS, 51 * SIM_MS},
+};
+
+Test(cpu, work_on_requests_slows_down)
+{
+    static const struct guest_service services[] = {{.port = 80, .work_ns = 10 * SIM_MS}};
+    for (size_t row = 0; row < sizeof works / sizeof works[0]; row++) {
+        const struct guest_spec spec = {
+            .page_count = 256, .services = services, .service_count = 1, .tcp = &tcp_profile_linux};
+        struct fixture *fixture = fixture_new(&spec, 32 << 20);
+        struct vm_instance *instance = fixture_boot(fixture, 0);
+        vm_instance_set_throttle(instance, works[row].throttle * PERCENT);
+        fixture_run(fixture, 200 * SIM_MS); /* the pace is that of the last whole period */
+        struct request *request = request_start(&(struct request_options){
+            .common =
+                fixture_common(fixture, 0, fixture_client_end(fixture, 0), fixture_vm_address()),
+            .port = 80,
+            .request_bytes = 100,
+            .response_bytes = 100,
+            .every_ns = 70 * SIM_MS,
+            .timeout_ns = SIM_S,
+        });
+        fixture_run(fixture, SIM_S);
+        uint32_t done = fixture_count(fixture, TRAFFIC_REQUEST_DONE);
+        cr_assert_geq(done, 10, "%s: %u", works[row].name, done);
+        for (uint32_t i = 1; i < done; i++) {
+            sim_time latency = fixture_find(fixture, TRAFFIC_REQUEST_DONE, i)->values[1];
+            cr_expect(latency >= works[row].latency_min && latency <= works[row].latency_max,
+                      "%s: %lld ns", works[row].name, (long long)latency);
+        }
+        request_free(request);
+        fixture_free(fixture);
+    }
+}
+
 /* Reads: they are made at their rate, set accessed flags and nothing else, and slow down with their guest. */
 Test(cpu, reads_read_and_do_not_write)
 {
