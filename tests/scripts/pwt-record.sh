@@ -72,6 +72,16 @@ if any(s - hot - {5000} for s in sets[-3:]):
     print("FAIL pages that nobody wrote stand in the last intervals")
 CHECK
 
+# What it holds, in figures; those of a shipped trace stand in its FORMAT.md as well.
+expect_exit 0 scripts/pwt-stat.sh scenarios/traces/idle.pwt.gz "$scratch/largest.pwt.gz"
+expect_said '| idle | 256.0 | 60.0 | 1, 207 | 52, 229 | 130, 262 | 338 |'
+expect_said '| writer | 64.0 |'
+sed '$d' "$scratch/largest" | gzip >"$scratch/cut.pwt.gz"
+expect_exit 1 scripts/pwt-stat.sh "$scratch/cut.pwt.gz"
+expect_said 'page_writes is not what the lines hold'
+expect_exit 1 scripts/pwt-stat.sh README.md
+expect_exit 2 scripts/pwt-stat.sh
+
 # All memory: numbered as they come. Either is a trace that a guest replays.
 record "$scratch/all.pwt.gz" PWT_INTERVAL_MS=20 PWT_SECONDS=1
 for trace in largest all; do
