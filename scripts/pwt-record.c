@@ -7,7 +7,8 @@
  *   PWT_SECONDS      for how long; 60
  *   PWT_INTERVAL_MS  length of an interval, 1 to 1000; 10
  *   PWT_NAME         name in the header; "recorded"
- *   PWT_MAPPING      "largest": only the largest mapping, whose pages keep their places: for a QEMU process it is the guest's RAM. Without it
+ *   PWT_MAPPING      "largest": only the largest mapping, whose pages keep their places: for a QEMU process it is the guest's RAM. The recording
+ *                    begins when that mapping is there. Without it
  *                    all writable private memory counts, and pages are numbered in the order in which they were first written.
  *
  * A thread inside the program watches its memory with asynchronous write protection (userfaultfd, UFFD_FEATURE_WP_ASYNC) and reads and
@@ -80,6 +81,7 @@ static struct recorder {
     struct mapping mappings[MAPPINGS_MAX];
     uint32_t mapping_count;
     struct mapping chosen; /* the largest */
+    bool begins;           /* it has just been found: what was recorded before was another */
     struct region *regions;
     uint32_t *writes; /* page numbers, interval by interval */
     uint64_t write_count;
@@ -180,7 +182,10 @@ static void find_mappings(void)
         }
     }
     if (r.largest) {
-        r.chosen = r.chosen.end == 0 ? largest : r.chosen;
+        if (largest.end - largest.start > r.chosen.end - r.chosen.start) {
+            r.chosen = largest;
+            r.begins = true;
+        }
         r.mappings[0] = r.chosen;
         r.mapping_count = 1;
     }
@@ -245,12 +250,20 @@ static void scan_mapping(struct mapping mapping, bool keep)
     }
 }
 
-static void scan_all(bool keep)
+/* Whether this was an interval of the trace. */
+static bool scan_all(bool keep)
 {
     find_mappings();
+    if (r.begins) {
+        r.begins = false;
+        r.write_count = 0;
+        r.interval_count = 0;
+        keep = false;
+    }
     for (uint32_t i = 0; i < r.mapping_count; i++) {
         scan_mapping(r.mappings[i], keep);
     }
+    return keep;
 }
 
 /* ---- the trace ---------------------------------------------------------------------------------------------------- */
@@ -344,15 +357,16 @@ static void *record(void *context)
 {
     struct timespec next;
     (void)context;
-    scan_all(false); /* what was written before does not count */
+    (void)scan_all(false); /* what was written before does not count */
     clock_gettime(CLOCK_MONOTONIC, &next);
     while (!atomic_load(&r.stop) && r.interval_count < r.intervals_max) {
         uint64_t nsec = (uint64_t)next.tv_nsec + r.interval_ns;
         next.tv_sec += (time_t)(nsec / 1000000000u);
         next.tv_nsec = (long)(nsec % 1000000000u);
         clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL);
-        scan_all(true);
-        r.ends[r.interval_count++] = r.write_count;
+        if (scan_all(true)) {
+            r.ends[r.interval_count++] = r.write_count;
+        }
     }
     if (!atomic_load(&r.stop)) {
         finish();
