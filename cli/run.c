@@ -268,10 +268,10 @@ static bool is_apart(const struct run_arguments *a, const char *output)
     char path[PATH_MAX];
     bool read = output_check_same(output, a->file);
     for (uint32_t i = 0; i < scenario->vm_count; i++) {
-        const struct scenario_trace *trace = &scenario->vms[i].guest.trace;
-        read = read ||
-               (trace->source != NULL && scenario_path(scenario, trace->file, path, sizeof path) &&
-                output_check_same(output, path));
+        struct scenario_replay replay;
+        read = read || (scenario_guest_replay(&scenario->vms[i].guest, &replay) &&
+                        scenario_replay_path(scenario, &replay, path, sizeof path) &&
+                        output_check_same(output, path));
     }
     if (read) {
         fprintf(stderr, "orrery: %s: is read by this run, and cannot be written by it\n", output);

@@ -230,6 +230,12 @@ void core_user_demand(struct core_user *user, sim_time cpu_ns)
     }
 }
 
+sim_time core_user_left(const struct core_user *user)
+{
+    bool served = user->state == CORE_USER_ON_CORE && user->cores->running;
+    return user->demand - (served ? sim_now(user->cores->sim) - user->since : 0);
+}
+
 sim_time core_user_cancel(struct core_user *user)
 {
     struct core_set *cores = user->cores;

@@ -59,6 +59,8 @@ void core_user_close(struct core_user *user);
 /* Asks for `cpu_ns` >= 0 of a core; `done` is called when it was served, in an event of the machine's origin, and may ask again. One
  * demand at a time, of a machine that is on. */
 void core_user_demand(struct core_user *user, sim_time cpu_ns);
+/* What is left of its demand now; 0 without one. */
+sim_time core_user_left(const struct core_user *user);
 /* Takes the demand back, if there is one; what is left of it is returned. */
 sim_time core_user_cancel(struct core_user *user);
 

@@ -105,6 +105,14 @@ static void learn_kinds(struct judge *judge)
         {"bulk.done", KIND_BULK_DONE},
         {"traffic.ended", KIND_TRAFFIC_ENDED},
         {"net.tcp_opened", KIND_TCP_OPENED},
+        {"vm.work", KIND_VM_WORK},
+        {"node.guests", KIND_NODE_GUESTS},
+        {"video.plays", KIND_VIDEO},
+        {"video.stalled", KIND_VIDEO},
+        {"video.resumed", KIND_VIDEO},
+        {"video.low", KIND_VIDEO},
+        {"video.shown", KIND_VIDEO},
+        {"video.lost", KIND_VIDEO},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         uint32_t kind = recorder_kind_find(judge->recorder, table[i].name);
@@ -623,11 +631,38 @@ static void take_vm_totals(struct judge *judge, const struct record *record)
     }
 }
 
+static void take_vm_work(struct judge *judge, const struct record *record)
+{
+    struct scenario_part part = judge_part_of(judge, record->origin);
+    if (part.kind == SCENARIO_VM) {
+        judge_work_take(&judge->work[part.index], record);
+    }
+}
+
+static void take_video(struct judge *judge, const struct record *record)
+{
+    struct scenario_part part = judge_part_of(judge, record->origin);
+    if (part.kind == SCENARIO_ACTION) {
+        const char *kind = recorder_kind(judge->recorder, record->kind)->name;
+        bool taken = judge_video_take(&judge->items[part.index].video, kind, record);
+        SIM_ASSERT(taken);
+        judge_changed(judge, part);
+    }
+}
+
 static void take_node_totals(struct judge *judge, const struct record *record)
 {
     struct scenario_part part = judge_part_of(judge, record->origin);
     if (part.kind == SCENARIO_NODE) {
         judge->busy[part.index] = record->values[0];
+    }
+}
+
+static void take_node_guests(struct judge *judge, const struct record *record)
+{
+    struct scenario_part part = judge_part_of(judge, record->origin);
+    if (part.kind == SCENARIO_NODE) {
+        judge->guests[part.index] = record->values[0];
     }
 }
 
@@ -694,6 +729,15 @@ void judge_take(struct judge *judge, const struct record *record)
     case KIND_VM_TOTALS:
         take_vm_totals(judge, record);
         break;
+    case KIND_NODE_GUESTS:
+        take_node_guests(judge, record);
+        break;
+    case KIND_VM_WORK:
+        take_vm_work(judge, record);
+        break;
+    case KIND_VIDEO:
+        take_video(judge, record);
+        break;
     case KIND_MIGRATION_ORDERED:
     case KIND_MIGRATION_STEP:
     case KIND_MIGRATION_ROUND:
@@ -735,8 +779,10 @@ struct judge *judge_new(const struct scenario *scenario, struct recorder *record
     judge->origins = take(judge->origin_count, sizeof *judge->origins);
     judge->items = take(scenario->item_count, sizeof *judge->items);
     judge->vms = take(scenario->vm_count, sizeof *judge->vms);
+    judge->work = take(scenario->vm_count, sizeof *judge->work);
     judge->nodes = take(scenario->node_count, sizeof *judge->nodes);
     judge->busy = take(scenario->node_count, sizeof *judge->busy);
+    judge->guests = take(scenario->node_count, sizeof *judge->guests);
     judge->clients = take(scenario->client_count, sizeof *judge->clients);
     judge->links = take(scenario->link_count, sizeof *judge->links);
     judge->networks = take(scenario->network_count, sizeof *judge->networks);
@@ -744,6 +790,7 @@ struct judge *judge_new(const struct scenario *scenario, struct recorder *record
     for (uint32_t i = 0; i < scenario->item_count; i++) {
         judge->items[i].started_at = SIM_NEVER;
         judge->items[i].ended_at = SIM_NEVER;
+        judge_video_init(&judge->items[i].video);
         judge->items[i].ping.last_reply = SIM_NEVER;
         judge->items[i].fault_first = UINT64_MAX;
         judge->items[i].migration.resumed_node = SIM_NONE;
@@ -772,8 +819,10 @@ void judge_free(struct judge *judge)
     free(judge->origins);
     free(judge->items);
     free(judge->vms);
+    free(judge->work);
     free(judge->nodes);
     free(judge->busy);
+    free(judge->guests);
     free(judge->clients);
     free(judge->links);
     free(judge->networks);
@@ -791,7 +840,10 @@ void judge_finish(struct judge *judge, sim_time now)
     judge->now = now;
     for (uint32_t i = 0; i < judge->scenario->item_count; i++) {
         struct judge_item *item = &judge->items[i];
-        if (item->ping.open && item->ended_at == SIM_NEVER && item->ping.lost > 0) {
+        judge_video_finish(&item->video, item->ended_at != SIM_NEVER ? item->ended_at : now);
+        /* A request waits for its answer as long as it takes: the one that is open counts, though it is not lost yet. */
+        bool waits = judge->scenario->timeline[i].kind == SCENARIO_REQUEST || item->ping.lost > 0;
+        if (item->ping.open && item->ended_at == SIM_NEVER && waits) {
             sim_time reply = item->ping.last_reply;
             take_gap(item, now); /* the gap that nothing has closed */
             item->ping.last_reply = reply;
@@ -823,6 +875,16 @@ const struct judge_latency *judge_latency(const struct judge *judge, uint32_t it
     return &judge->items[item].latency;
 }
 
+const struct judge_video *judge_video(const struct judge *judge, uint32_t item)
+{
+    return &judge->items[item].video;
+}
+
+const struct judge_work *judge_work(const struct judge *judge, uint32_t vm)
+{
+    return &judge->work[vm];
+}
+
 const struct judge_vm *judge_vm(const struct judge *judge, uint32_t vm)
 {
     return &judge->vms[vm];
@@ -838,6 +900,12 @@ uint32_t judge_claimed_address(const struct judge *judge, uint32_t item)
 {
     SIM_ASSERT(item < judge->scenario->item_count);
     return judge->items[item].claimed_address;
+}
+
+sim_time judge_node_guests(const struct judge *judge, uint32_t node)
+{
+    SIM_ASSERT(node < judge->scenario->node_count);
+    return judge->guests[node];
 }
 
 sim_time judge_action_start(const struct judge *judge, uint32_t item)

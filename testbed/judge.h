@@ -80,6 +80,9 @@ struct judge_vm {
     bool asked_off; /* an administrator switched it off: what goes now is not lost */
 };
 
+struct judge_video; /* testbed/judge_guests.h */
+struct judge_work;
+
 /* Listens to `recorder` from now on. Scenario borrowed. `sim` (may be NULL when reading a recording) arms the evaluations of J2 under
  * `origin`. */
 struct judge *judge_new(const struct scenario *scenario, struct recorder *recorder, struct sim *sim,
@@ -110,11 +113,15 @@ const struct judge_migration *judge_migration(const struct judge *judge,
                                               uint32_t item); /* by item of the timeline */
 const struct judge_ping *judge_ping(const struct judge *judge, uint32_t item);
 const struct judge_latency *judge_latency(const struct judge *judge, uint32_t item);
+const struct judge_video *judge_video(const struct judge *judge, uint32_t item);
+const struct judge_work *judge_work(const struct judge *judge, uint32_t vm);
 const struct judge_vm *judge_vm(const struct judge *judge, uint32_t vm);
 /* Processor time that a node's software used, known at the end of the run; 0 before. */
 sim_time judge_node_busy(const struct judge *judge, uint32_t node);
 /* The last address that a machine claimed because of this fault, in host byte order; 0 where there was none. */
 uint32_t judge_claimed_address(const struct judge *judge, uint32_t item);
+/* What its cores gave to vCPUs, as well. */
+sim_time judge_node_guests(const struct judge *judge, uint32_t node);
 /* When an action started and ended; SIM_NEVER where it did not. `how` is the text of its end, "" before. */
 sim_time judge_action_start(const struct judge *judge, uint32_t item);
 sim_time judge_action_end(const struct judge *judge, uint32_t item, const char **how);

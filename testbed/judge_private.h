@@ -3,6 +3,7 @@
 #define ORRERY_TESTBED_JUDGE_PRIVATE_H
 
 #include "testbed/judge.h"
+#include "testbed/judge_guests.h"
 
 enum judge_kind {
     KIND_OTHER,
@@ -40,6 +41,9 @@ enum judge_kind {
     KIND_BULK_PROGRESS,
     KIND_BULK_DONE,
     KIND_TRAFFIC_ENDED,
+    KIND_VM_WORK,
+    KIND_NODE_GUESTS,
+    KIND_VIDEO,
 };
 
 /* Before its first record nobody knows. */
@@ -51,6 +55,7 @@ struct judge_item {
     struct judge_migration migration;
     struct judge_ping ping; /* also of requests: sent, answered, failed, gaps */
     struct judge_latency latency;
+    struct judge_video video;
     uint64_t bulk_bytes, bulk_damaged;
     sim_time bulk_took;
     bool bulk_done;
@@ -106,8 +111,10 @@ struct judge {
     uint32_t kind_count;
     struct judge_item *items;
     struct judge_vm *vms;
+    struct judge_work *work; /* by VM */
     enum judge_power *nodes, *clients;
-    sim_time *busy; /* of nodes */
+    sim_time *busy;   /* of nodes */
+    sim_time *guests; /* of nodes: processor time of vCPUs */
     struct judge_traffic *links, *networks;
     struct judge_expect_state *expectations;
     struct judge_watch_entry *watches;

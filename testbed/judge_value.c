@@ -179,6 +179,8 @@ static struct expression_value action_value(const struct judge *judge, uint32_t 
         return traffic_value(item, property);
     case SCENARIO_BULK:
         return bulk_value(item, property);
+    case SCENARIO_VIDEO:
+        return judge_video_value(&item->video, property->name);
     default:
         SIM_ASSERT(is(property, "hits"));
         return item->started_at == SIM_NEVER ? unknown() : count(item->hits);
@@ -210,6 +212,10 @@ static struct expression_value vm_value(const struct judge *judge, uint32_t inde
     }
     if (is(property, "longest-pause")) {
         return number(still_for > vm->longest_pause ? still_for : vm->longest_pause);
+    }
+    struct expression_value value;
+    if (judge_work_value(&judge->work[index], property->name, &value)) {
+        return vm->totals_known ? value : unknown();
     }
     SIM_ASSERT(is(property, "pages-written"));
     return vm->totals_known ? count(vm->pages_written) : unknown();

@@ -14,6 +14,7 @@
 #define PING               PROPERTY_OF(SCENARIO_PING)
 #define REQUEST            PROPERTY_OF(SCENARIO_REQUEST)
 #define BULK               PROPERTY_OF(SCENARIO_BULK)
+#define VIDEO              PROPERTY_OF(SCENARIO_VIDEO)
 #define MIGRATE            PROPERTY_OF(SCENARIO_MIGRATE)
 #define FAULT              PROPERTY_OF(SCENARIO_FAULT)
 
@@ -83,6 +84,20 @@ const struct property_row property_table[] = {
     {BULK, "goodput", QUANTITY(QUANTITY_RATE), .meaning = "Bytes received over duration."},
     {BULK, "retransmissions", QUANTITY(QUANTITY_COUNT), .meaning = "Segments sent again."},
     {BULK, "timeouts", QUANTITY(QUANTITY_COUNT), .meaning = "Retransmission time-outs."},
+    /* video */
+    {VIDEO, "startup", QUANTITY(QUANTITY_TIME),
+     .meaning = "From its start until the first frame was shown."},
+    {VIDEO, "stalls", QUANTITY(QUANTITY_COUNT),
+     .meaning = "How often a frame was not there when it was due, and the picture stood still."},
+    {VIDEO, "longest-stall", QUANTITY(QUANTITY_TIME),
+     .meaning = "The longest time that the picture stood still; 0 if it never did."},
+    {VIDEO, "stalled-for", QUANTITY(QUANTITY_TIME), .meaning = "All those times together."},
+    {VIDEO, "buffer-low", QUANTITY(QUANTITY_TIME),
+     .meaning = "The least time of video that was left in the buffer when a frame had been shown."},
+    {VIDEO, "frames", QUANTITY(QUANTITY_COUNT),
+     .meaning = "Frames shown, counted every second and at its end."},
+    {VIDEO, "reconnects", QUANTITY(QUANTITY_COUNT),
+     .meaning = "How often its connection ended and was made again."},
     /* fault */
     {FAULT, "hits", QUANTITY(QUANTITY_COUNT),
      .meaning =
@@ -100,6 +115,12 @@ const struct property_row property_table[] = {
      .meaning = "The longest time it has been standing still."},
     {VM, "pages-written", QUANTITY(QUANTITY_COUNT),
      .meaning = "Stores by its guest that each touched one page."},
+    {VM, "pages-read", QUANTITY(QUANTITY_COUNT),
+     .meaning = "Loads by its guest's reads, each from one page."},
+    {VM, "processor-time", QUANTITY(QUANTITY_TIME),
+     .meaning = "Time that cores gave to its vCPUs; 0 without a `load`."},
+    {VM, "stolen-time", QUANTITY(QUANTITY_TIME),
+     .meaning = "How much later its work is because cores were busy, or it was throttled."},
     {NODE | CLIENT, "state", WORDS(machine_states), .meaning = "What it does now."},
     {NODE, "memory", QUANTITY(QUANTITY_SIZE), .meaning = "Its RAM."},
     {NETWORK | LINK, "drops", QUANTITY(QUANTITY_COUNT),

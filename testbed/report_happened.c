@@ -1,6 +1,7 @@
 /* What happened, in words, to whom. */
 #include "sim/assert.h"
 #include "testbed/fault_table.h"
+#include "testbed/judge_guests.h"
 #include "testbed/report_private.h"
 #include "testbed/schema.h"
 #include "testbed/sweep_point.h"
@@ -399,6 +400,51 @@ static void tell_bulk(const struct teller *teller, uint32_t item)
     tell(teller, &text);
 }
 
+static void tell_video(const struct teller *teller, uint32_t item)
+{
+    struct report_text text = {0};
+    char figure[REPORT_FIGURE_BYTES];
+    const struct scenario_video *video = &teller->scenario->timeline[item].action.video;
+    const struct judge_video *v = judge_video(teller->judge, item);
+    report_add(&text, "the video from %s to %s ", part_name(teller, video->from),
+               part_name(teller, video->to));
+    if (!v->plays) {
+        report_add(&text, "never began to play");
+    } else if (v->stalls == 0) {
+        report_add(&text, "played without a stall; at least %s of its buffer of %s ",
+                   v->low == SIM_NEVER ? "all" : report_time(v->low, figure),
+                   quantity_print(QUANTITY_TIME, video->buffer_ns, (char[QUANTITY_TEXT_BYTES]){0}));
+        report_add(&text, "was left");
+    } else if (v->stalls == 1) {
+        report_add(&text, "stalled once, for %s", report_time(v->longest_stall, figure));
+        report_add(&text, ", at %s", report_instant(v->longest_from, figure));
+    } else {
+        report_add(&text, "stalled %s, ", report_plural(v->stalls, "time", "times", figure));
+        report_add(&text, "%s in all, ", report_time(v->stalled_for, figure));
+        report_add(&text, "%s at the longest", report_time(v->longest_stall, figure));
+        report_add(&text, ", at %s", report_instant(v->longest_from, figure));
+    }
+    if (v->reconnects > 0) {
+        report_add(&text, "; connected again %s",
+                   report_plural(v->reconnects, "time", "times", figure));
+    }
+    tell(teller, &text);
+}
+
+/* A guest that came short of processor time. */
+static void tell_work(const struct teller *teller, uint32_t vm)
+{
+    struct report_text text = {0};
+    char figure[REPORT_FIGURE_BYTES], of[REPORT_FIGURE_BYTES];
+    const struct judge_work *work = judge_work(teller->judge, vm);
+    if (work->stolen > 0 && work->stolen > work->work / 1000) {
+        report_add(&text, "%s came short of processor time: it did %s of work in %s",
+                   teller->scenario->vms[vm].name, report_time(work->work, figure),
+                   report_time(work->work + work->stolen, of));
+        tell(teller, &text);
+    }
+}
+
 /* ---- what was done to them --------------------------------------------------------------------------------------------------------- */
 
 static void tell_fault(const struct teller *teller, uint32_t item)
@@ -530,6 +576,9 @@ static void tell_item(const struct teller *teller, uint32_t item)
     case SCENARIO_BULK:
         tell_bulk(teller, item);
         break;
+    case SCENARIO_VIDEO:
+        tell_video(teller, item);
+        break;
     case SCENARIO_FAULT:
         tell_fault(teller, item);
         break;
@@ -547,7 +596,8 @@ static void tell_item(const struct teller *teller, uint32_t item)
 
 static bool is_traffic(enum scenario_action_kind kind)
 {
-    return kind == SCENARIO_PING || kind == SCENARIO_REQUEST || kind == SCENARIO_BULK;
+    return kind == SCENARIO_PING || kind == SCENARIO_REQUEST || kind == SCENARIO_BULK ||
+           kind == SCENARIO_VIDEO;
 }
 
 static void count_line(void *context, const char *text)
@@ -561,6 +611,7 @@ static void tell_all(const struct teller *teller)
     tell_migrations(teller);
     for (uint32_t i = 0; i < teller->scenario->vm_count; i++) {
         tell_vm(teller, i);
+        tell_work(teller, i);
     }
     for (uint32_t i = 0; i < teller->scenario->item_count; i++) {
         if (is_traffic(teller->scenario->timeline[i].kind)) {

@@ -11,6 +11,7 @@
 
 #define LINK_FULL_PERCENT      90
 #define PROCESSOR_FULL_PERCENT 80
+#define GUESTS_FULL_PERCENT    75u /* software that needs little beside them waits for turns already */
 /* A round that leaves three quarters of what it sent written again has reached what the guest writes meanwhile. */
 #define PLATEAU_PERCENT 75
 /* Rounds that together shortened the pause by less than a quarter were for nothing. */
@@ -50,6 +51,8 @@ struct facts {
         sharers; /* migrations that sent over the same link at the same time, itself included */
     uint64_t busy_percent;
     uint32_t busy_node;
+    uint64_t guests_percent; /* of all time of a node's cores, vCPUs had so much */
+    uint32_t guests_node;
     uint32_t timeouts;
     sim_time end;
 };
@@ -124,6 +127,25 @@ static void find_busy(struct facts *facts)
     }
 }
 
+/* The node of the two whose cores its guests kept busier, over the whole run. */
+static void find_guests(struct facts *facts)
+{
+    const struct scenario *scenario = facts->result->scenario;
+    uint32_t nodes[2] = {facts->m->from_node, facts->migrate->to};
+    for (uint32_t n = 0; n < 2; n++) {
+        if (nodes[n] == SIM_NONE) {
+            continue;
+        }
+        uint64_t cores = (uint64_t)scenario->nodes[nodes[n]].cores;
+        uint64_t served = (uint64_t)judge_node_guests(facts->result->judge, nodes[n]);
+        uint64_t percent = report_percent(served / cores, (uint64_t)facts->result->simulated_ns);
+        if (percent > facts->guests_percent) {
+            facts->guests_percent = percent;
+            facts->guests_node = nodes[n];
+        }
+    }
+}
+
 static void find_speed(const struct facts *facts, struct report_why *out)
 {
     uint64_t bytes = 0;
@@ -154,6 +176,7 @@ static struct facts gather(const struct run_result *result, uint32_t item)
     }
     facts.sharers = sharers_of(&facts);
     find_busy(&facts);
+    find_guests(&facts);
     return facts;
 }
 
@@ -180,7 +203,8 @@ static enum report_limit limit_of(const struct facts *facts, const struct report
         report_percent(why->goodput_bps * facts->sharers, why->capacity_bps) >= LINK_FULL_PERCENT) {
         return REPORT_LIMIT_LINK;
     }
-    if (facts->busy_percent >= PROCESSOR_FULL_PERCENT) {
+    if (facts->busy_percent >= PROCESSOR_FULL_PERCENT ||
+        facts->guests_percent >= GUESTS_FULL_PERCENT) {
         return REPORT_LIMIT_PROCESSOR;
     }
     return facts->timeouts > 0 ? REPORT_LIMIT_LOSSES : REPORT_LIMIT_NONE;
@@ -312,11 +336,19 @@ static void add_limit(const struct facts *facts, const struct report_why *why,
         report_add(text, ". ");
         break;
     case REPORT_LIMIT_PROCESSOR:
-        report_add(text,
-                   "The processor was the limit: the software of %s worked %llu%% of the "
-                   "time, and ",
-                   facts->result->scenario->nodes[facts->busy_node].name,
-                   (unsigned long long)facts->busy_percent);
+        if (facts->guests_percent >= GUESTS_FULL_PERCENT) {
+            report_add(text,
+                       "The processor was the limit: guests had %llu%% of the time of %s's cores, "
+                       "and ",
+                       (unsigned long long)facts->guests_percent,
+                       facts->result->scenario->nodes[facts->guests_node].name);
+        } else {
+            report_add(text,
+                       "The processor was the limit: the software of %s worked %llu%% of the "
+                       "time, and ",
+                       facts->result->scenario->nodes[facts->busy_node].name,
+                       (unsigned long long)facts->busy_percent);
+        }
         add_speed(facts, why, "pages", text);
         report_add(text, ". ");
         break;

@@ -37,6 +37,8 @@ static bool has_value(const struct schema_key *key, const void *object)
     case SCHEMA_MARK:
     case SCHEMA_QUANTITY:
         return *(const int64_t *)member != QUANTITY_ABSENT;
+    case SCHEMA_CHOICE: /* one without a default may be none of its words */
+        return schema_choice_word(key->choices, *(const int *)member) != NULL;
     case SCHEMA_INDEX:
         return *(const uint32_t *)member != SIM_NONE;
     case SCHEMA_PART:

@@ -20,6 +20,7 @@
 /* A file that the scenario names, read once however many VMs use it. */
 struct input {
     const char *path; /* as the scenario names it */
+    struct scenario_replay replay;
     void *bytes;
     size_t length;
     struct page_trace *trace;
@@ -93,8 +94,10 @@ static bool read_input(const struct run *run, struct input *input, char *why, si
         memcpy(input->bytes, bytes, input->length);
         return true;
     }
-    if (!scenario_path(run->options.scenario, input->path, full, sizeof full)) {
-        snprintf(why, capacity, "%s: the path is too long", input->path);
+    if (!scenario_replay_path(run->options.scenario, &input->replay, full, sizeof full)) {
+        snprintf(why, capacity, "%s: %s", input->path,
+                 input->replay.like == SCENARIO_LIKE_NONE ? "the path is too long"
+                                                          : "does not lie beside the program");
         return false;
     }
     if (!read_file(full, &input->bytes, &input->length, why, capacity)) {
@@ -108,15 +111,17 @@ static bool read_input(const struct run *run, struct input *input, char *why, si
     return true;
 }
 
-static struct input *input_named(struct run *run, const char *path)
+static struct input *input_of(struct run *run, const struct scenario_replay *replay)
 {
     for (uint32_t i = 0; i < run->input_count; i++) {
-        if (strcmp(run->inputs[i].path, path) == 0) {
+        if (run->inputs[i].replay.like == replay->like &&
+            strcmp(run->inputs[i].path, replay->file) == 0) {
             return &run->inputs[i];
         }
     }
     struct input *input = &run->inputs[run->input_count++];
-    input->path = path;
+    input->path = replay->file;
+    input->replay = *replay;
     return input;
 }
 
@@ -127,11 +132,11 @@ static bool read_traces(struct run *run, char *why, size_t capacity)
     run->traces = calloc(scenario->vm_count + 1, sizeof *run->traces);
     SIM_ASSERT(run->inputs != NULL && run->traces != NULL);
     for (uint32_t i = 0; i < scenario->vm_count; i++) {
-        const struct scenario_trace *wanted = &scenario->vms[i].guest.trace;
-        if (wanted->source == NULL) {
+        struct scenario_replay wanted;
+        if (!scenario_guest_replay(&scenario->vms[i].guest, &wanted)) {
             continue;
         }
-        struct input *input = input_named(run, wanted->file);
+        struct input *input = input_of(run, &wanted);
         if (input->bytes == NULL) {
             if (!read_input(run, input, why, capacity)) {
                 return false;
@@ -143,12 +148,12 @@ static bool read_traces(struct run *run, char *why, size_t capacity)
             }
         }
         run->traces[i] = input->trace;
-        uint64_t room =
-            (uint64_t)(scenario->vms[i].memory_bytes - wanted->offset_bytes) / PAGE_BYTES;
+        uint64_t room = (uint64_t)(scenario->vms[i].memory_bytes - wanted.offset_bytes) /
+                        (uint64_t)wanted.copies / PAGE_BYTES;
         if (input->trace->ram_pages > room) {
             snprintf(why, capacity,
                      "%s: the trace is of %llu pages, but %s has room for %llu from that offset",
-                     wanted->file, (unsigned long long)input->trace->ram_pages,
+                     wanted.file, (unsigned long long)input->trace->ram_pages,
                      scenario->vms[i].name, (unsigned long long)room);
             return false;
         }

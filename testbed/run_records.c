@@ -52,6 +52,15 @@ const struct record_kind run_record_kinds[RUN_RECORDS] = {
                                   {"write_faults", RECORD_COUNT},
                                   {"splits", RECORD_COUNT},
                                   {"served", RECORD_COUNT}}},
+    [RUN_VM_WORK] = {.name = "vm.work",
+                     .meaning =
+                         "The processor time of a guest until now: of its own time, given to "
+                         "its vCPUs, taken from it; and its loads from memory.",
+                     .fields = {{"instance", RECORD_NUMBER},
+                                {"work", RECORD_NS},
+                                {"served", RECORD_NS},
+                                {"stolen", RECORD_NS},
+                                {"loads", RECORD_COUNT}}},
     [RUN_NODE_TOTALS] = {.name = "node.totals",
                          .meaning = "What a node's software used, and holds at the end.",
                          .fields = {{"busy", RECORD_NS},
@@ -59,6 +68,9 @@ const struct record_kind run_record_kinds[RUN_RECORDS] = {
                                     {"streams", RECORD_COUNT},
                                     {"pages_held", RECORD_COUNT},
                                     {"migrations", RECORD_COUNT}}},
+    [RUN_NODE_GUESTS] = {.name = "node.guests",
+                         .meaning = "Processor time that a node's cores gave to vCPUs.",
+                         .fields = {{"served", RECORD_NS}}},
     [RUN_LEAKS] = {.name = "run.leaks",
                    .meaning =
                        "What is still alive after everything was taken down: each should be 0.",

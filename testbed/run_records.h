@@ -19,6 +19,8 @@ enum run_record {
     RUN_LINK_TOTALS, /* at the end, one direction {frames, bytes, lost, queue_peak, busy, sound} */
     RUN_VM_TOTALS,   /* at the end, or as an instance goes {stores, lost, faults, splits, served} */
     RUN_NODE_TOTALS, /* at the end {busy, ledger, streams, pages_held, migrations} */
+    RUN_VM_WORK, /* at the end, where a guest's processor time counts or it reads {instance, work, served, stolen, loads} */
+    RUN_NODE_GUESTS, /* at the end, where it was any {served} */
     RUN_LEAKS,       /* at the end: what should be 0 {frames, literals, fibers, timers} */
     RUN_ENDS,        /* the last record {events}; text: why */
     RUN_RECORDS

@@ -10,6 +10,7 @@
 #include "testbed/name_range.h"
 #include "testbed/part_names.h"
 #include "testbed/scenario_rules.h"
+#include "testbed/shipped_traces.h"
 #include "testbed/yaml_set.h"
 
 /* ---- loading ------------------------------------------------------------------------------------------------------- */
@@ -165,8 +166,8 @@ const char *scenario_part_kind_name(enum scenario_part_kind kind)
 const char *scenario_action_word(enum scenario_action_kind kind)
 {
     static const char *const words[SCENARIO_ACTIONS] = {
-        "item",   "ping",  "request", "tcp-bulk",     "live-migrate",
-        "cancel", "fault", "power",   "force-resume", "stop"};
+        "item",  "ping",  "request",      "tcp-bulk", "live-migrate", "cancel",
+        "fault", "power", "force-resume", "stop",     "video"};
     SIM_ASSERT(kind < SCENARIO_ACTIONS);
     return words[kind];
 }
@@ -199,6 +200,47 @@ uint32_t scenario_link_find(const struct scenario *scenario, struct scenario_par
         }
     }
     return SIM_NONE;
+}
+
+bool scenario_guest_replay(const struct scenario_guest *guest, struct scenario_replay *out)
+{
+    const struct shipped_trace *shipped = shipped_trace(guest->like);
+    const struct scenario_trace *trace = &guest->trace;
+    if (shipped != NULL) {
+        static const char *const files[SCENARIO_LIKES] = {
+            [SCENARIO_LIKE_REDIS] = "like: redis",   [SCENARIO_LIKE_PGBENCH] = "like: pgbench",
+            [SCENARIO_LIKE_SQLITE] = "like: sqlite", [SCENARIO_LIKE_CC1] = "like: cc1",
+            [SCENARIO_LIKE_IDLE] = "like: idle",     [SCENARIO_LIKE_BOOT] = "like: boot",
+        };
+        *out = (struct scenario_replay){
+            .file = files[guest->like],
+            .like = guest->like,
+            .speed_ppb = guest->like_speed_ppb,
+            .copies = guest->scale,
+            .page_class = shipped->page_class,
+        };
+        return true;
+    }
+    if (trace->source == NULL || trace->file == NULL) {
+        return false;
+    }
+    *out = (struct scenario_replay){
+        .file = trace->file,
+        .speed_ppb = trace->speed_ppb,
+        .start_ns = trace->start_ns,
+        .offset_bytes = trace->offset_bytes,
+        .copies = 1,
+        .page_class = trace->page_class,
+    };
+    return true;
+}
+
+bool scenario_replay_path(const struct scenario *scenario, const struct scenario_replay *replay,
+                          char *out, size_t capacity)
+{
+    const struct shipped_trace *shipped = shipped_trace(replay->like);
+    return shipped != NULL ? shipped_trace_path(shipped, out, capacity)
+                           : scenario_path(scenario, replay->file, out, capacity);
 }
 
 bool scenario_path(const struct scenario *scenario, const char *file, char *out, size_t capacity)

@@ -177,6 +177,18 @@ struct scenario_trace {
     enum scenario_page_class page_class;
 };
 
+/* Guests that come with the program: testbed/shipped_traces.h. */
+enum scenario_like {
+    SCENARIO_LIKE_NONE,
+    SCENARIO_LIKE_REDIS,
+    SCENARIO_LIKE_PGBENCH,
+    SCENARIO_LIKE_SQLITE,
+    SCENARIO_LIKE_CC1,
+    SCENARIO_LIKE_IDLE,
+    SCENARIO_LIKE_BOOT,
+    SCENARIO_LIKES
+};
+
 /* A request/response server; ports that only a `request` of the timeline names are served without work. */
 struct scenario_service {
     const struct yaml_node *source;
@@ -192,7 +204,10 @@ struct scenario_guest {
     struct scenario_load *reads;
     uint32_t read_count;
     struct scenario_trace trace;
-    int64_t load_ppb; /* share of each vCPU that is used */
+    enum scenario_like like;
+    int64_t scale;          /* of `like`: so many copies of the guest, side by side */
+    int64_t like_speed_ppb; /* of `like`, as of a trace */
+    int64_t load_ppb;       /* share of each vCPU that is used */
     struct scenario_service *services;
     uint32_t service_count;
     struct scenario_tcp tcp;
@@ -242,6 +257,18 @@ struct scenario_request {
     int64_t every_ns;        /* start of request to start of the next; late ones follow at once */
     int64_t think_ns;        /* end of response to start of the next */
     int64_t timeout_ns;      /* then the connection is given up and made again */
+};
+
+/* The player's machine is `to`; what serves it is a service of the guest of `from`. */
+struct scenario_video {
+    const struct yaml_node *source;
+    struct scenario_part from, to;
+    uint32_t over;
+    int64_t rate_bps;
+    int64_t frames_per_hour;
+    int64_t buffer_ns;
+    int64_t for_ns; /* QUANTITY_ABSENT: until it is stopped or the run ends */
+    int64_t port;
 };
 
 enum scenario_bulk_content { SCENARIO_BULK_PATTERN, SCENARIO_BULK_ZERO, SCENARIO_BULK_LITERAL };
@@ -389,7 +416,7 @@ struct scenario_force_resume {
 
 struct scenario_stop {
     const struct yaml_node *source;
-    uint32_t what; /* index into timeline: a ping, request or bulk */
+    uint32_t what; /* index into timeline: a ping, request, bulk, video or fault */
 };
 
 enum scenario_action_kind {
@@ -403,6 +430,7 @@ enum scenario_action_kind {
     SCENARIO_POWER,
     SCENARIO_FORCE_RESUME,
     SCENARIO_STOP,
+    SCENARIO_VIDEO,
     SCENARIO_ACTIONS
 };
 
@@ -430,6 +458,7 @@ struct scenario_item {
         struct scenario_power power;
         struct scenario_force_resume force_resume;
         struct scenario_stop stop;
+        struct scenario_video video;
     } action;
 };
 
@@ -543,6 +572,21 @@ uint32_t scenario_link_find(const struct scenario *scenario, struct scenario_par
 /* Where a file named in the scenario lies; written to `out` (PATH_MAX). False if that is too long. */
 SIM_CHECKED bool scenario_path(const struct scenario *scenario, const char *file, char *out,
                                size_t capacity);
+
+/* What a guest replays, by `trace` or by `like`. */
+struct scenario_replay {
+    const char *file; /* as `trace` has it, or "like: NAME"; the name of the input in recordings */
+    enum scenario_like like; /* SCENARIO_LIKE_NONE: `file` is relative to the scenario */
+    int64_t speed_ppb, start_ns, offset_bytes;
+    int64_t copies; /* side by side from `offset_bytes` on */
+    enum scenario_page_class page_class;
+};
+/* False where it replays nothing. */
+bool scenario_guest_replay(const struct scenario_guest *guest, struct scenario_replay *out);
+/* Where that file lies; written to `out` (PATH_MAX). False if the path is too long, or what is shipped is not there. */
+SIM_CHECKED bool scenario_replay_path(const struct scenario *scenario,
+                                      const struct scenario_replay *replay, char *out,
+                                      size_t capacity);
 
 /* The words of the scenario for its choices, as docs and reports print them. */
 const char *scenario_cpu_word(enum scenario_cpu cpu);

@@ -8,6 +8,7 @@
 #include "sim/assert.h"
 #include "testbed/cpu_table.h"
 #include "testbed/loader.h"
+#include "testbed/shipped_traces.h"
 #include "testbed/timeline_rules.h"
 #include "vm/guest.h"
 
@@ -236,6 +237,38 @@ static void check_trace(const struct scenario *scenario, const struct scenario_v
     }
 }
 
+static void check_like(const struct scenario *scenario, const struct scenario_vm *vm,
+                       bool ignore_files, struct diagnostics *diagnostics)
+{
+    const struct scenario_guest *guest = &vm->guest;
+    const struct shipped_trace *shipped = shipped_trace(guest->like);
+    char path[PATH_MAX], need[QUANTITY_TEXT_BYTES], have[QUANTITY_TEXT_BYTES];
+    struct scenario_replay replay;
+    if (shipped == NULL) {
+        return;
+    }
+    if (guest->trace.source != NULL) {
+        diagnostics_error(diagnostics, loader_place(guest->source, "trace"),
+                          "'like' brings a trace of its own; take one of the two away");
+        return;
+    }
+    if (guest->scale != QUANTITY_ABSENT && vm->memory_bytes != QUANTITY_ABSENT &&
+        guest->scale * shipped->memory_bytes > vm->memory_bytes) {
+        diagnostics_error(
+            diagnostics, loader_place(vm->source, "memory"),
+            "'%s' has %s of memory; like %s at scale %lld it needs %s", vm->name,
+            quantity_print(QUANTITY_SIZE, vm->memory_bytes, have), shipped->word,
+            (long long)guest->scale,
+            quantity_print(QUANTITY_SIZE, guest->scale * shipped->memory_bytes, need));
+    }
+    if (!ignore_files && scenario_guest_replay(guest, &replay) &&
+        !scenario_replay_path(scenario, &replay, path, sizeof(path))) {
+        diagnostics_error(diagnostics, loader_place(guest->source, "like"),
+                          "the trace of '%s' does not lie beside the program: %s is not there",
+                          shipped->word, path);
+    }
+}
+
 static void check_guest(const struct scenario *scenario, const struct scenario_vm *vm,
                         bool ignore_files, struct diagnostics *diagnostics)
 {
@@ -249,6 +282,7 @@ static void check_guest(const struct scenario *scenario, const struct scenario_v
     check_loads(vm, guest->writers, guest->writer_count, diagnostics);
     check_loads(vm, guest->reads, guest->read_count, diagnostics);
     check_trace(scenario, vm, ignore_files, diagnostics);
+    check_like(scenario, vm, ignore_files, diagnostics);
     check_tcp(&guest->tcp, diagnostics);
     if (guest->service_count > GUEST_SERVICES_MAX) {
         diagnostics_error(diagnostics, loader_place(guest->source, "services"),

@@ -247,6 +247,76 @@ static const struct schema_map migrate_map = {
     .meaning = "A VM moves to another node while it runs.",
 };
 
+static const struct schema_key video_keys[] = {
+    {.name = "from",
+     AT(scenario_video, from),
+     .type = SCHEMA_PART,
+     .parts = PART(SCENARIO_VM),
+     .required = true,
+     .meaning = "The VM that serves it."},
+    {.name = "to",
+     AT(scenario_video, to),
+     .type = SCHEMA_PART,
+     .parts = ANY_MACHINE,
+     .required = true,
+     .meaning = "The machine that plays it: a client, a node or a VM."},
+    {.name = "over",
+     AT(scenario_video, over),
+     .type = SCHEMA_INDEX,
+     .parts = PART(SCENARIO_NETWORK),
+     .derived = "the first of the VM's networks that the player is on",
+     .meaning = "The network it goes over."},
+    {.name = "rate",
+     AT(scenario_video, rate_bps),
+     .type = SCHEMA_QUANTITY,
+     .unit = QUANTITY_RATE,
+     .min = 1000,
+     .max = INT64_C(1000000000000),
+     .default_text = "4Mbit/s",
+     .meaning = "Bits of a second of video; all its frames are of one size."},
+    {.name = "frame-rate",
+     AT(scenario_video, frames_per_hour),
+     .type = SCHEMA_QUANTITY,
+     .unit = QUANTITY_FREQUENCY,
+     .min = 3600,
+     .max = 3600000,
+     .default_text = "25/s",
+     .meaning = "Frames shown."},
+    {.name = "buffer",
+     AT(scenario_video, buffer_ns),
+     .type = SCHEMA_QUANTITY,
+     .unit = QUANTITY_TIME,
+     .min = SIM_MS,
+     .max = HOURS,
+     .default_text = "500ms",
+     .meaning = "How much video the player reads ahead, at least two frames; it begins to play "
+                "when so much is there."},
+    {.name = "for",
+     AT(scenario_video, for_ns),
+     .type = SCHEMA_QUANTITY,
+     .unit = QUANTITY_TIME,
+     .min = SIM_MS,
+     .max = YEAR,
+     .derived = "until it is stopped or the run ends",
+     .meaning = "How long the video is."},
+    {.name = "port",
+     AT(scenario_video, port),
+     .type = SCHEMA_QUANTITY,
+     .unit = QUANTITY_COUNT,
+     .min = 1,
+     .max = 65535,
+     .default_text = "554",
+     .meaning = "TCP port of the guest's service."},
+};
+static const struct schema_map video_map = {
+    .name = "timeline.video",
+    .bytes = sizeof(struct scenario_video),
+    KEYS(video_keys),
+    .meaning = "A video that a guest serves over TCP is watched: the player reads ahead as much as "
+               "its buffer "
+               "holds, and the picture stands still when a frame is not there in time.",
+};
+
 static const struct schema_key cancel_keys[] = {
     {.name = "migration",
      AT(scenario_cancel, migration),
@@ -545,7 +615,7 @@ static const struct schema_key stop_keys[] = {
      .type = SCHEMA_INDEX,
      .parts = PART(SCENARIO_ACTION),
      .actions = ACTION(SCENARIO_PING) | ACTION(SCENARIO_REQUEST) | ACTION(SCENARIO_BULK) |
-                ACTION(SCENARIO_FAULT),
+                ACTION(SCENARIO_FAULT) | ACTION(SCENARIO_VIDEO),
      .required = true,
      .meaning = "Which one, by the name of its item."},
 };
@@ -554,9 +624,9 @@ static const struct schema_map stop_map = {
     .bytes = sizeof(struct scenario_stop),
     KEYS(stop_keys),
     .shorthand = "what",
-    .meaning =
-        "A ping, a request or a bulk transfer ends, or a fault: a link comes up again, a machine "
-        "comes back.",
+    .meaning = "A ping, a request, a bulk transfer or a video ends, or a fault: a link comes up "
+               "again, a machine "
+               "comes back.",
 };
 
 static const struct schema_group item_groups[] = {
@@ -620,7 +690,8 @@ static const struct schema_key item_keys[] = {
     ITEM_ACTION("force-resume", force_resume, SCENARIO_FORCE_RESUME, force_resume_map,
                 "Run a VM whose hand-over hangs."),
     ITEM_ACTION("stop", stop, SCENARIO_STOP, stop_map,
-                "End a ping, a request, a bulk transfer or a fault."),
+                "End a ping, a request, a bulk transfer, a video or a fault."),
+    ITEM_ACTION("video", video, SCENARIO_VIDEO, video_map, "Watch a video that a VM serves."),
     {.name = "as",
      AT(scenario_item, name),
      .type = SCHEMA_NAME,
@@ -653,6 +724,8 @@ const struct schema_map schema_item = {
         "  - {at: 0s, ping: {from: alice, to: web, every: 10ms}, as: ping}\n"
         "  - {at: 0s, request: {from: alice, to: web, every: 50ms, response-size: 4KiB}, as: "
         "shop}\n"
+        "  - {at: 0s, video: {from: web, to: alice, rate: 4Mbit/s, frame-rate: 25/s, buffer: "
+        "500ms}, as: film}\n"
         "  - {at: 1s, tcp-bulk: {from: node1, to: node2, bytes: 100MiB, over: lan}, as: backup}\n"
         "  - {at: 5s, live-migrate: {vm: web, to: node2, over: [migration], rounds: 8}, as: move}\n"
         "  - {when: move.step == stop-copy, fault: {link: node2/migration, down: true, for: 50ms}, "

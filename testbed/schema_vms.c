@@ -171,7 +171,45 @@ static const struct schema_map service_map = {
                "answered.",
 };
 
+static const struct schema_choice like_choices[] = {
+    {"redis", SCENARIO_LIKE_REDIS, "redis-server under load, 512 MiB"},
+    {"pgbench", SCENARIO_LIKE_PGBENCH, "PostgreSQL under TPC-B, 512 MiB"},
+    {"sqlite", SCENARIO_LIKE_SQLITE, "sqlite3 on a file in memory, 512 MiB"},
+    {"cc1", SCENARIO_LIKE_CC1, "a C compiler in a loop, 512 MiB"},
+    {"idle", SCENARIO_LIKE_IDLE, "a small Linux that waits, 256 MiB"},
+    {"boot", SCENARIO_LIKE_BOOT, "the boot of a small Linux, 256 MiB"},
+    {0}};
+
 static const struct schema_key guest_keys[] = {
+    {.name = "like",
+     AT(scenario_guest, like),
+     .type = SCHEMA_CHOICE,
+     .choices = like_choices,
+     .derived = "like none of them",
+     .meaning = "A guest that comes with the program, recorded from a real one: it writes the "
+                "pages that this "
+                "one wrote (scenarios/traces/FORMAT.md), beside its writers."},
+    {.name = "scale",
+     AT(scenario_guest, scale),
+     .type = SCHEMA_QUANTITY,
+     .unit = QUANTITY_COUNT,
+     .min = 1,
+     .max = 1024,
+     .default_text = "1",
+     .after = "like",
+     .meaning = "So many copies of it in one guest, each in memory of its own and at another point "
+                "of the trace: "
+                "memory, working set and pages written grow with it."},
+    {.name = "speed",
+     AT(scenario_guest, like_speed_ppb),
+     .type = SCHEMA_QUANTITY,
+     .unit = QUANTITY_FACTOR,
+     .min = QUANTITY_WHOLE_PPB / 1000,
+     .max = 1000 * QUANTITY_WHOLE_PPB,
+     .default_text = "1",
+     .after = "like",
+     .meaning =
+         "How many times as fast as it was recorded, on a processor of 1e9 instructions a second."},
     {.name = "content",
      AT(scenario_guest, content),
      .type = SCHEMA_MAP,
@@ -213,7 +251,6 @@ static const struct schema_key guest_keys[] = {
      .type = SCHEMA_MAP,
      .map = &schema_tcp,
      .meaning = "Its TCP."},
-    {.name = "like", .type = SCHEMA_TEXT, .next = true},
 };
 
 static const struct schema_map guest_map = {
@@ -241,7 +278,9 @@ static const struct schema_map guest_map = {
         "        - {pages: 1GiB, touch: 1000/s, order: sequential}\n"
         "      services:\n"
         "        - {port: 80, work: 200us}\n"
-        "      tcp: linux\n",
+        "      load: 30%\n"
+        "      tcp: linux\n"
+        "  store: {node: node1, memory: 2GiB, guest: {like: redis, scale: 4, speed: 2}}\n",
 };
 
 static const struct schema_key announce_keys[] = {

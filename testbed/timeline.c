@@ -4,7 +4,9 @@
 #include "sim/assert.h"
 #include "sim/planted.h"
 #include "testbed/fault_driver.h"
+#include "testbed/timeline_rules.h"
 #include "vm/traffic.h"
+#include "vm/video.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +29,7 @@ struct item {
     struct ping *ping;
     struct request *request;
     struct bulk *bulk;
+    struct video *video;
 };
 
 struct timeline {
@@ -74,6 +77,8 @@ static bool ends_by_itself(const struct scenario_item *item)
     switch (item->kind) {
     case SCENARIO_PING:
         return item->action.ping.count != QUANTITY_ABSENT;
+    case SCENARIO_VIDEO:
+        return item->action.video.for_ns != QUANTITY_ABSENT;
     case SCENARIO_REQUEST:
         return false;
     case SCENARIO_FAULT:
@@ -237,6 +242,22 @@ static void start_bulk(struct item *item)
     });
 }
 
+static void start_video(struct item *item)
+{
+    const struct scenario_video *video = &scenario_item(item)->action.video;
+    sim_time period = SIM_S * 3600 / video->frames_per_hour;
+    sim_time buffer = (video->buffer_ns + period - 1) / period;
+    sim_time frames = video->for_ns == QUANTITY_ABSENT ? 0 : (video->for_ns + period - 1) / period;
+    item->video = video_start(&(struct video_options){
+        .common = common_of(item, video->to, video->from, video->over),
+        .port = (uint16_t)video->port,
+        .frame_bytes = (uint32_t)timeline_video_frame_bytes(video),
+        .period_ns = period,
+        .buffer_frames = buffer < 2 ? 2 : (uint32_t)buffer,
+        .frames = (uint64_t)frames,
+    });
+}
+
 /* The administrator asks the node that runs the VM. */
 static void start_migration(struct item *item)
 {
@@ -319,6 +340,9 @@ static void stop_item(struct item *item)
     if (item->bulk != NULL) {
         bulk_stop(item->bulk);
     }
+    if (item->video != NULL) {
+        video_stop(item->video);
+    }
     if (item->fired && scenario_item(item)->kind == SCENARIO_FAULT) {
         sim_event_cancel(item->timeline->world->sim, item->event);
         fault_driver_stop(item->timeline->faults, item->number);
@@ -341,6 +365,9 @@ static void act(struct item *item)
         break;
     case SCENARIO_BULK:
         start_bulk(item);
+        break;
+    case SCENARIO_VIDEO:
+        start_video(item);
         break;
     case SCENARIO_MIGRATE:
         start_migration(item);
@@ -379,7 +406,7 @@ static const char *action_word(enum scenario_action_kind kind)
         [SCENARIO_BULK] = "tcp-bulk", [SCENARIO_MIGRATE] = "live-migrate",
         [SCENARIO_CANCEL] = "cancel", [SCENARIO_FAULT] = "fault",
         [SCENARIO_POWER] = "power",   [SCENARIO_FORCE_RESUME] = "force-resume",
-        [SCENARIO_STOP] = "stop",
+        [SCENARIO_STOP] = "stop",     [SCENARIO_VIDEO] = "video",
     };
     return words[kind];
 }
@@ -495,6 +522,9 @@ void timeline_free(struct timeline *timeline)
         }
         if (item->bulk != NULL) {
             bulk_free(item->bulk);
+        }
+        if (item->video != NULL) {
+            video_free(item->video);
         }
         sim_event_free(sim, item->event);
     }

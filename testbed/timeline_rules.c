@@ -10,6 +10,7 @@
 #include "testbed/schema.h"
 #include "testbed/sweep_point.h"
 #include "vm/guest.h"
+#include "vm/video.h"
 
 #define END_AFTER_LAST_NS (10 * SIM_S)
 #define END_AT_MOST_NS    (3600 * SIM_S)
@@ -84,6 +85,29 @@ static void decide_bulk(const struct scenario *scenario, struct scenario_bulk *b
     bulk->congestion = bulk->congestion_as_written == SCENARIO_BULK_AS_MACHINE ? tcp->congestion
                        : bulk->congestion_as_written == SCENARIO_BULK_RENO     ? SCENARIO_RENO
                                                                                : SCENARIO_CUBIC;
+}
+
+__extension__ typedef unsigned __int128 video_product;
+
+int64_t timeline_video_frame_bytes(const struct scenario_video *video)
+{
+    const video_product hour_bits = (video_product)video->rate_bps * 3600;
+    const video_product frame_bits = (video_product)video->frames_per_hour * 8;
+    return (int64_t)((hour_bits + frame_bits - 1) / frame_bits);
+}
+
+static void check_video(const struct scenario_video *video, struct diagnostics *diagnostics)
+{
+    char size[QUANTITY_TEXT_BYTES];
+    if (video->rate_bps == QUANTITY_ABSENT || video->frames_per_hour == QUANTITY_ABSENT) {
+        return;
+    }
+    int64_t bytes = timeline_video_frame_bytes(video);
+    if (bytes < VIDEO_FRAME_BYTES_MIN || bytes > VIDEO_FRAME_BYTES_MAX) {
+        diagnostics_error(diagnostics, loader_place(video->source, "rate"),
+                          "at this rate and frame-rate a frame is of %s; it may be of 8B to 1GiB",
+                          quantity_print(QUANTITY_SIZE, bytes, size));
+    }
 }
 
 /* ---- migrations ---------------------------------------------------------------------------------------------------- */
@@ -214,37 +238,47 @@ static int opened_port_compare(const void *a, const void *b)
     return x->item < y->item ? -1 : x->item > y->item;
 }
 
-/* A port that only a request names is served too, without work. */
+/* A port that only a request or a video names is served too, without work. */
+static void serve(struct scenario *scenario, const struct yaml_node *source,
+                  struct scenario_part machine, int64_t port, struct diagnostics *diagnostics)
+{
+    if (machine.kind != SCENARIO_VM || port == QUANTITY_ABSENT) {
+        return;
+    }
+    struct scenario_guest *guest = &scenario->vms[machine.index].guest;
+    bool served = guest->service_count > GUEST_SERVICES_MAX; /* reported where they stand */
+    for (uint32_t j = 0; j < guest->service_count; j++) {
+        served = served || guest->services[j].port == port;
+    }
+    if (served) {
+        return;
+    }
+    if (guest->service_count == GUEST_SERVICES_MAX) {
+        diagnostics_error(diagnostics, loader_place(source, "port"),
+                          "'%s' serves %u other ports already, and cannot serve more",
+                          scenario->vms[machine.index].name, GUEST_SERVICES_MAX);
+        return;
+    }
+    struct scenario_service *services =
+        arena_alloc(&scenario->arena, (guest->service_count + 1) * sizeof(*services));
+    if (guest->service_count > 0) {
+        memcpy(services, guest->services, guest->service_count * sizeof(*services));
+    }
+    services[guest->service_count++] = (struct scenario_service){.source = source, .port = port};
+    guest->services = services;
+}
+
 static void serve_requests(struct scenario *scenario, struct diagnostics *diagnostics)
 {
     for (uint32_t i = 0; i < scenario->item_count; i++) {
-        const struct scenario_request *request = &scenario->timeline[i].action.request;
-        if (scenario->timeline[i].kind != SCENARIO_REQUEST || request->to.kind != SCENARIO_VM ||
-            request->port == QUANTITY_ABSENT) {
-            continue;
+        const struct scenario_item *item = &scenario->timeline[i];
+        if (item->kind == SCENARIO_REQUEST) {
+            const struct scenario_request *request = &item->action.request;
+            serve(scenario, request->source, request->to, request->port, diagnostics);
+        } else if (item->kind == SCENARIO_VIDEO) {
+            const struct scenario_video *video = &item->action.video;
+            serve(scenario, video->source, video->from, video->port, diagnostics);
         }
-        struct scenario_guest *guest = &scenario->vms[request->to.index].guest;
-        bool served = guest->service_count > GUEST_SERVICES_MAX; /* reported where they stand */
-        for (uint32_t j = 0; j < guest->service_count; j++) {
-            served = served || guest->services[j].port == request->port;
-        }
-        if (served) {
-            continue;
-        }
-        if (guest->service_count == GUEST_SERVICES_MAX) {
-            diagnostics_error(diagnostics, loader_place(request->source, "port"),
-                              "'%s' serves %u other ports already, and cannot serve more",
-                              scenario->vms[request->to.index].name, GUEST_SERVICES_MAX);
-            continue;
-        }
-        struct scenario_service *services =
-            arena_alloc(&scenario->arena, (guest->service_count + 1) * sizeof(*services));
-        if (guest->service_count > 0) {
-            memcpy(services, guest->services, guest->service_count * sizeof(*services));
-        }
-        services[guest->service_count++] =
-            (struct scenario_service){.source = request->source, .port = request->port};
-        guest->services = services;
     }
 }
 
@@ -258,6 +292,9 @@ static void check_ports(struct scenario *scenario, struct diagnostics *diagnosti
         if (item->kind == SCENARIO_REQUEST) {
             ports[count++] =
                 (struct opened_port){item->action.request.to, item->action.request.port, false, i};
+        } else if (item->kind == SCENARIO_VIDEO) {
+            ports[count++] =
+                (struct opened_port){item->action.video.from, item->action.video.port, false, i};
         } else if (item->kind == SCENARIO_BULK) {
             ports[count++] =
                 (struct opened_port){item->action.bulk.to, item->action.bulk.port, true, i};
@@ -314,6 +351,12 @@ static void check_item(struct scenario *scenario, struct scenario_item *item,
         struct scenario_bulk *bulk = &item->action.bulk;
         decide_over(scenario, bulk->source, bulk->from, bulk->to, &bulk->over, diagnostics);
         decide_bulk(scenario, bulk);
+        break;
+    }
+    case SCENARIO_VIDEO: {
+        struct scenario_video *video = &item->action.video;
+        decide_over(scenario, video->source, video->from, video->to, &video->over, diagnostics);
+        check_video(video, diagnostics);
         break;
     }
     case SCENARIO_MIGRATE:

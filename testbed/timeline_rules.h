@@ -6,4 +6,7 @@
 
 void timeline_rules_apply(struct scenario *scenario, struct diagnostics *diagnostics);
 
+/* Bytes of a frame of a video, rounded up. */
+int64_t timeline_video_frame_bytes(const struct scenario_video *video);
+
 #endif

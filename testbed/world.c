@@ -264,7 +264,7 @@ static void add_node(struct world *world, uint32_t index)
     };
     vm_host_init(&m->vm_host);
     m->tasks = task_host_new(m->machine, (uint32_t)node->cores, world->stacks);
-    m->vm_host.cores = task_host_cores(m->tasks);
+    m->vm_host.cores.set = task_host_cores(m->tasks);
     m->side = rt_side_new(&(struct rt_side_options){
         .machine = m->machine,
         .tasks = m->tasks,
@@ -462,14 +462,16 @@ static void fill_spec(struct world *world, uint32_t index, struct guest_load **l
         *(*service)++ =
             (struct guest_service){(uint16_t)guest->services[i].port, guest->services[i].work_ns};
     }
-    if (guest->trace.source != NULL) {
+    struct scenario_replay replay;
+    if (scenario_guest_replay(guest, &replay)) {
         spec->guest.replay = (struct guest_replay){
             .trace = world->traces[index],
-            .speed_ppb = (uint64_t)guest->trace.speed_ppb,
-            .start_ns = guest->trace.start_ns,
-            .first_page = (uint64_t)guest->trace.offset_bytes / PAGE_BYTES,
-            .page_class = guest->trace.page_class == SCENARIO_PAGES_COMPRESSIBLE ? PAGE_COMPRESSIBLE
-                                                                                 : PAGE_RANDOM,
+            .speed_ppb = (uint64_t)replay.speed_ppb,
+            .start_ns = replay.start_ns,
+            .first_page = (uint64_t)replay.offset_bytes / PAGE_BYTES,
+            .copies = (uint32_t)replay.copies,
+            .page_class =
+                replay.page_class == SCENARIO_PAGES_COMPRESSIBLE ? PAGE_COMPRESSIBLE : PAGE_RANDOM,
         };
     }
 }
@@ -687,18 +689,27 @@ static void say_vm_totals(struct world *world, struct vm_instance *instance)
         vm_instance_number(instance), (int64_t)guest.stores,  guest.lost_ns,
         (int64_t)memory.write_faults, (int64_t)memory.splits, (int64_t)guest.requests_served};
     world_say(world, RUN_VM_TOTALS, vm_instance_spec(instance)->origin, 0, values, "");
+    if (guest.served_ns > 0 || guest.stolen_ns > 0 || guest.loads > 0) {
+        const int64_t work[] = {vm_instance_number(instance), guest.work_ns, guest.served_ns,
+                                guest.stolen_ns, (int64_t)guest.loads};
+        world_say(world, RUN_VM_WORK, vm_instance_spec(instance)->origin, 0, work, "");
+    }
 }
 
 static void say_node_totals(struct world *world, const struct world_machine *m)
 {
+    sim_time guests_ns = vm_host_served(&m->vm_host);
     const int64_t values[] = {
-        task_host_busy_ns(m->tasks),
+        task_host_busy_ns(m->tasks) - guests_ns,
         (int64_t)machine_ledger_bytes(m->machine),
         rt_streams_open(m->side),
         (int64_t)rt_page_ledger_held(m->side->page_ledger),
         m->migration != NULL ? migration_service_active(m->migration) : 0,
     };
     world_say(world, RUN_NODE_TOTALS, m->origin, 0, values, "");
+    if (guests_ns > 0) {
+        world_say(world, RUN_NODE_GUESTS, m->origin, 0, (const int64_t[]){guests_ns}, "");
+    }
 }
 
 void world_record_totals(struct world *world)

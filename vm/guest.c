@@ -38,7 +38,7 @@ struct guest {
     uint64_t stores, loads;
     struct guest_touch *touches; /* writers, then readers */
     uint32_t touch_count;
-    struct guest_replay_cursor replay;
+    struct guest_replays replay;
     struct guest_services services;
     struct guest_cpu cpu;
 };
@@ -97,9 +97,18 @@ static void run_touches(struct guest *guest, uint32_t index, sim_time until)
 static void run_replay(struct guest *guest, sim_time until)
 {
     enum page_class page_class = guest->spec->replay.page_class;
-    while (guest->replay.due < until) {
-        store(guest, guest_replay_next(&guest->replay), page_class);
+    struct guest_replays *replays = &guest->replay;
+    if (SIM_UNLIKELY(replays->count > 1)) {
+        while (replays->due < until) {
+            store(guest, guest_replays_next(replays), page_class);
+        }
+        return;
     }
+    struct guest_replay_cursor *cursor = replays->first; /* there is one: something is due */
+    while (cursor->due < until) {
+        store(guest, guest_replay_next(cursor), page_class);
+    }
+    replays->due = cursor->due;
 }
 
 /* When source `index` is due: the replay comes behind all loads. */
@@ -218,10 +227,7 @@ static void rewind_sources(struct guest *guest)
         bool counted = guest_touch_seek(&guest->touches[i], 0);
         SIM_ASSERT(counted);
     }
-    guest->replay = (struct guest_replay_cursor){.due = SIM_NEVER};
-    if (guest->spec->replay.trace != NULL) {
-        guest_replay_init(&guest->replay, &guest->spec->replay, guest->spec->page_count);
-    }
+    guest_replays_rewind(&guest->replay);
 }
 
 /* As guest_new left it. */
@@ -275,7 +281,7 @@ static void init_touches(struct guest *guest)
 
 struct guest *guest_new(const struct guest_spec *spec, struct machine *machine,
                         struct vm_memory *memory, struct ip_stack *stack, struct tcp_layer *tcp,
-                        struct core_set *cores)
+                        struct guest_cores *cores)
 {
     SIM_ASSERT(spec->number <= PAGE_PATTERN_NUMBER_MAX >> NUMBER_SHIFT);
     SIM_ASSERT(spec->page_count < STORES_MAX);
@@ -286,6 +292,7 @@ struct guest *guest_new(const struct guest_spec *spec, struct machine *machine,
     guest->memory = memory;
     guest->tcp = tcp;
     init_touches(guest);
+    guest_replays_init(&guest->replay, &spec->replay, spec->page_count);
     machine_timer_init(&guest->timer, machine, on_due, guest);
     guest_cpu_init(&guest->cpu, machine, &guest->timer, cores, spec->vcpus, spec->load_ppb);
     guest_services_init(&guest->services, spec, machine, stack, tcp, &guest->cpu);
@@ -303,6 +310,7 @@ void guest_free(struct guest *guest)
     for (uint32_t i = 0; i < guest->touch_count; i++) {
         guest_touch_close(&guest->touches[i]);
     }
+    guest_replays_close(&guest->replay);
     free(guest->touches);
     free(guest);
 }
@@ -330,12 +338,7 @@ static void save_sources(const struct guest *guest, struct state_writer *writer)
     for (uint32_t i = 0; i < guest->touch_count; i++) {
         state_put_u64(writer, guest->touches[i].done);
     }
-    bool replays = guest->replay.due != SIM_NEVER;
-    state_put_u8(writer, replays);
-    if (replays) {
-        state_put_u64(writer, guest->replay.interval);
-        state_put_u32(writer, guest->replay.page);
-    }
+    guest_replays_save(&guest->replay, writer);
 }
 
 /* Nothing for a guest that was never short of processor time. */
@@ -376,16 +379,7 @@ static bool load_sources(struct guest *guest, struct state_reader *reader)
             return false;
         }
     }
-    bool replays = guest->replay.due != SIM_NEVER;
-    if (state_get_u8(reader) != replays) {
-        return false;
-    }
-    if (!replays) {
-        return true;
-    }
-    uint64_t interval = state_get_u64(reader);
-    uint32_t page = state_get_u32(reader);
-    return state_reader_ok(reader) && guest_replay_seek(&guest->replay, interval, page);
+    return guest_replays_load(&guest->replay, reader);
 }
 
 /* A time that can be added to a few others of its kind. */
@@ -451,6 +445,7 @@ void guest_statistics(const struct guest *guest, struct guest_statistics *out)
         .work_ns = guest->started ? work_now(guest) : 0,
         .stolen_ns = guest_cpu_stolen(&guest->cpu),
         .served_ns = guest_cpu_served(&guest->cpu),
+        .being_served_ns = guest_cpu_being_served(&guest->cpu),
     };
 }
 
@@ -474,5 +469,6 @@ void guest_check(const struct guest *guest)
     bool waits = guest_cpu_stands(&guest->cpu) && guest->cpu.outstanding > 0;
     SIM_ASSERT(machine_timer_armed(&guest->timer) == (guest->started && busy && !waits));
     guest_cpu_check(&guest->cpu);
+    guest_replays_check(&guest->replay);
     guest_services_check(&guest->services);
 }

@@ -47,6 +47,8 @@ struct guest_replay {
     uint64_t speed_ppb;             /* 2e9: intervals last half as long */
     sim_time start_ns;              /* into the trace, in its own time */
     uint64_t first_page;            /* frame 0 of the trace */
+    uint32_t
+        copies; /* 0 and 1: one; more lie behind it, `ram_pages` apart, and are further in the trace by equal parts of it */
     enum page_class page_class;
 };
 
@@ -79,11 +81,10 @@ struct guest_spec {
 
 struct guest;
 
-/* A guest that does nothing yet. Borrows spec, machine (the guest's own), memory, stack, and the host's cores (NULL: its vCPUs need
- * none). */
+/* A guest that does nothing yet. Borrows spec, machine (the guest's own), memory, stack, and the host's cores. */
 struct guest *guest_new(const struct guest_spec *spec, struct machine *machine,
                         struct vm_memory *memory, struct ip_stack *stack, struct tcp_layer *tcp,
-                        struct core_set *cores);
+                        struct guest_cores *cores);
 void guest_free(struct guest *guest);
 /* Fills memory with its initial content: at boot, before guest_start. */
 void guest_fill_memory(const struct guest_spec *spec, struct vm_memory *memory);
@@ -104,7 +105,9 @@ struct guest_statistics {
     sim_time lost_ns;   /* to exits of dirty logging */
     sim_time work_ns;   /* work time so far */
     sim_time stolen_ns; /* by a busy host, by throttling, by a fault */
-    sim_time served_ns; /* processor time that its vCPUs were given */
+    sim_time
+        served_ns; /* processor time that its vCPUs were given, and what the host's counter does not have of it */
+    sim_time being_served_ns;
 };
 void guest_statistics(const struct guest *guest, struct guest_statistics *out);
 void guest_check(const struct guest *guest);

@@ -29,13 +29,22 @@ static void pause_then_open(struct guest_cpu *cpu)
     machine_timer_arm(cpu->timer, machine_now(cpu->machine) + pause_of(cpu));
 }
 
+/* Books what a vCPU was served: all but `left` of what it asked for. */
+static void book(struct guest_vcpu *vcpu, sim_time left)
+{
+    sim_time served = vcpu->asked - left;
+    SIM_ASSERT(served >= 0);
+    vcpu->asked = left;
+    vcpu->cpu->served_ns += served;
+    vcpu->cpu->cores->served_ns += served;
+}
+
 static void on_served(void *context)
 {
     struct guest_vcpu *vcpu = context;
     struct guest_cpu *cpu = vcpu->cpu;
     SIM_ASSERT(cpu->outstanding > 0);
-    cpu->served_ns += vcpu->asked;
-    vcpu->asked = 0;
+    book(vcpu, 0);
     cpu->outstanding--;
     if (cpu->outstanding == 0 && guest_cpu_stands(cpu)) {
         pause_then_open(cpu);
@@ -119,9 +128,7 @@ void guest_cpu_hold(struct guest_cpu *cpu)
     for (uint32_t i = 0; i < cpu->count; i++) {
         struct guest_vcpu *vcpu = &cpu->vcpus[i];
         if (vcpu->user.state != CORE_USER_IDLE) {
-            sim_time left = core_user_cancel(&vcpu->user);
-            cpu->served_ns += vcpu->asked - left;
-            vcpu->asked = left;
+            book(vcpu, core_user_cancel(&vcpu->user));
             vcpu->held = true;
         }
     }
@@ -146,7 +153,18 @@ sim_time guest_cpu_stolen(const struct guest_cpu *cpu)
 
 sim_time guest_cpu_served(const struct guest_cpu *cpu)
 {
-    return cpu->served_ns;
+    return cpu->served_ns + guest_cpu_being_served(cpu);
+}
+
+sim_time guest_cpu_being_served(const struct guest_cpu *cpu)
+{
+    sim_time served = 0;
+    for (uint32_t i = 0; i < cpu->count; i++) {
+        const struct guest_vcpu *vcpu = &cpu->vcpus[i];
+        served +=
+            vcpu->user.state == CORE_USER_IDLE ? 0 : vcpu->asked - core_user_left(&vcpu->user);
+    }
+    return served;
 }
 
 sim_time guest_cpu_stretch(const struct guest_cpu *cpu, sim_time work_ns)
@@ -157,20 +175,21 @@ sim_time guest_cpu_stretch(const struct guest_cpu *cpu, sim_time work_ns)
 /* ---- life ---------------------------------------------------------------------------------------------- */
 
 void guest_cpu_init(struct guest_cpu *cpu, struct machine *machine, struct machine_timer *timer,
-                    struct core_set *cores, uint32_t vcpus, int64_t load_ppb)
+                    struct guest_cores *cores, uint32_t vcpus, int64_t load_ppb)
 {
     SIM_ASSERT(load_ppb >= 0);
     SIM_ASSERT(load_ppb <= GUEST_CPU_WHOLE);
-    *cpu = (struct guest_cpu){.machine = machine, .timer = timer, .load_ppb = load_ppb};
+    *cpu = (struct guest_cpu){
+        .machine = machine, .timer = timer, .cores = cores, .load_ppb = load_ppb};
     for (uint32_t i = 0; i < GUEST_CPU_TAKERS; i++) {
         cpu->share[i] = GUEST_CPU_WHOLE;
     }
-    cpu->count = cores != NULL && load_ppb > 0 ? vcpus : 0;
+    cpu->count = cores->set != NULL && load_ppb > 0 ? vcpus : 0;
     cpu->vcpus = calloc((size_t)cpu->count + 1, sizeof *cpu->vcpus);
     SIM_ASSERT(cpu->vcpus != NULL);
     for (uint32_t i = 0; i < cpu->count; i++) {
         cpu->vcpus[i].cpu = cpu;
-        core_user_init(&cpu->vcpus[i].user, cores, on_served, &cpu->vcpus[i]);
+        core_user_init(&cpu->vcpus[i].user, cores->set, on_served, &cpu->vcpus[i]);
     }
     guest_cpu_reset(cpu);
 }
@@ -178,7 +197,9 @@ void guest_cpu_init(struct guest_cpu *cpu, struct machine *machine, struct machi
 void guest_cpu_reset(struct guest_cpu *cpu)
 {
     for (uint32_t i = 0; i < cpu->count; i++) {
-        (void)core_user_cancel(&cpu->vcpus[i].user);
+        if (cpu->vcpus[i].user.state != CORE_USER_IDLE) {
+            book(&cpu->vcpus[i], core_user_cancel(&cpu->vcpus[i].user));
+        }
         cpu->vcpus[i].asked = 0;
         cpu->vcpus[i].held = false;
     }

@@ -28,6 +28,12 @@
 /* Who takes time away. */
 enum guest_cpu_taker { GUEST_CPU_HYPERVISOR, GUEST_CPU_FAULT, GUEST_CPU_TAKERS };
 
+/* The cores of a host, as its guests see them. */
+struct guest_cores {
+    struct core_set *set; /* shared with the node's tasks; NULL: vCPUs need none */
+    sim_time served_ns;   /* to vCPUs, without what is being served */
+};
+
 struct guest_vcpu {
     struct guest_cpu *cpu;
     struct core_user user;
@@ -38,6 +44,7 @@ struct guest_vcpu {
 struct guest_cpu {
     struct machine *machine;     /* the guest's own */
     struct machine_timer *timer; /* the guest's: armed for the end of a pause */
+    struct guest_cores *cores;
     int64_t load_ppb;
     uint32_t count; /* of vcpus; 0 without a load */
     struct guest_vcpu *vcpus;
@@ -51,9 +58,9 @@ struct guest_cpu {
     int64_t share[GUEST_CPU_TAKERS];
 };
 
-/* `cores` may be NULL: then there is no load. Borrows all; `timer` is armed only while the guest does not work. */
+/* Borrows all; `timer` is armed only while the guest does not work. */
 void guest_cpu_init(struct guest_cpu *cpu, struct machine *machine, struct machine_timer *timer,
-                    struct core_set *cores, uint32_t vcpus, int64_t load_ppb);
+                    struct guest_cores *cores, uint32_t vcpus, int64_t load_ppb);
 void guest_cpu_close(struct guest_cpu *cpu);
 /* Forgets demands and counters; shares stay. */
 void guest_cpu_reset(struct guest_cpu *cpu);
@@ -72,8 +79,9 @@ void guest_cpu_resume(struct guest_cpu *cpu);
 int64_t guest_cpu_share(const struct guest_cpu *cpu);
 /* Stolen until now. */
 sim_time guest_cpu_stolen(const struct guest_cpu *cpu);
-/* Served until now, in whole demands. */
+/* Served until now; and of that, what is not yet in the counter of the host's cores. */
 sim_time guest_cpu_served(const struct guest_cpu *cpu);
+sim_time guest_cpu_being_served(const struct guest_cpu *cpu);
 /* How long work of `work_ns` takes at the pace of the last period. */
 sim_time guest_cpu_stretch(const struct guest_cpu *cpu, sim_time work_ns);
 static inline bool guest_cpu_stands(const struct guest_cpu *cpu)

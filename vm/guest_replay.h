@@ -7,7 +7,10 @@
  *  R1. Page j of P in an interval that lasts from a to b of the guest's work time is due at a + j * (b - a) / P, rounded down; a is
  *      (interval * interval_ns - start_ns) * 1e9 / speed_ppb, rounded down. So nothing drifts, whatever the speed.
  *  R2. A trace that ends begins again; intervals are counted on without end.
- *  R3. The interval and the page in it are all that is saved. */
+ *  R3. The interval and the page in it are all that is saved.
+ *  R4. Copy c of C begins c / C of the trace further on (rounded down to the nanosecond), and its frame 0 lies c * ram_pages behind that of
+ *      copy 0: on average C guests write C times as many pages, in C times as much memory, and their bursts do not coincide. What
+ *      copies have due in one nanosecond comes in their order. */
 #ifndef ORRERY_VM_GUEST_REPLAY_H
 #define ORRERY_VM_GUEST_REPLAY_H
 
@@ -53,6 +56,35 @@ static inline uint64_t guest_replay_next(struct guest_replay_cursor *cursor)
         cursor->part -= cursor->pages;
         cursor->due++;
     }
+    return page;
+}
+
+/* The copies of a guest's replay. */
+struct guest_replays {
+    sim_time due;                      /* of the next page of any; SIM_NEVER where there is none */
+    struct guest_replay_cursor *first; /* whose page that is; NULL for a guest without a trace */
+    struct guest_replay_cursor *cursors;
+    struct guest_replay *parts; /* each copy's own */
+    uint32_t *heap;             /* of copies by (due, number): the first on top */
+    uint32_t count;
+};
+/* Borrows the trace. `replay` may have none: then nothing is ever due. */
+void guest_replays_init(struct guest_replays *replays, const struct guest_replay *replay,
+                        uint64_t page_count);
+void guest_replays_close(struct guest_replays *replays);
+/* To the first page due at or after work time 0. */
+void guest_replays_rewind(struct guest_replays *replays);
+void guest_replays_save(const struct guest_replays *replays, struct state_writer *writer);
+SIM_CHECKED bool guest_replays_load(struct guest_replays *replays, struct state_reader *reader);
+/* The copy on top has gone on: finds the one that is due now. */
+void guest_replays_settle(struct guest_replays *replays);
+void guest_replays_check(const struct guest_replays *replays);
+
+/* The page that is due, of several copies; goes on to the next. */
+static inline uint64_t guest_replays_next(struct guest_replays *replays)
+{
+    uint64_t page = guest_replay_next(replays->first);
+    guest_replays_settle(replays);
     return page;
 }
 

@@ -217,6 +217,17 @@ void vm_host_init(struct vm_host *host)
     machine_watch(host->machine, on_host, host);
 }
 
+sim_time vm_host_served(const struct vm_host *host)
+{
+    sim_time served = host->cores.served_ns;
+    for (const struct vm_instance *i = host->world->instances; i != NULL; i = i->next) {
+        struct guest_statistics statistics;
+        guest_statistics(i->guest, &statistics);
+        served += i->host == host ? statistics.being_served_ns : 0;
+    }
+    return served;
+}
+
 void vm_host_close(struct vm_host *host)
 {
     for (struct vm_instance *i = any_instance(host); i != NULL; i = any_instance(host)) {
@@ -313,7 +324,7 @@ enum vm_error vm_instance_create(struct vm_host *host, const struct vm_spec *spe
         attach_nic(instance, i);
     }
     instance->guest = guest_new(&spec->guest, instance->machine, memory, instance->stack,
-                                instance->tcp, host->cores);
+                                instance->tcp, &host->cores);
     instance->pages_recorded =
         world->pages_recorded && (world->pages_of == NULL || world->pages_of == spec);
     if (instance->pages_recorded) {

@@ -57,7 +57,7 @@ struct vm_host {
     struct machine *machine;
     uint32_t origin;
     struct host_memory *memory;
-    struct core_set *cores; /* that vCPUs share with the node's tasks; NULL: they need none */
+    struct guest_cores cores;
     enum second_level_format paging;
     enum dirty_log_mechanism dirty_log;
     struct ether_switch **switches; /* by network number; NULL where the host has no NIC on it */
@@ -96,6 +96,8 @@ void vm_world_record_pages(struct vm_world *world, const struct vm_spec *spec);
 /* Watches the host's machine: its crash destroys all instances and resets its memory. */
 void vm_host_init(struct vm_host *host);
 void vm_host_close(struct vm_host *host);
+/* Processor time that the host's cores gave to vCPUs until now. */
+sim_time vm_host_served(const struct vm_host *host);
 
 /* An EMPTY instance of a VM. VM_EXISTS where this host has one, VM_NO_MEMORY, VM_NO_NETWORK; then VM_REFUSED is recorded. */
 SIM_CHECKED enum vm_error vm_instance_create(struct vm_host *host, const struct vm_spec *spec,

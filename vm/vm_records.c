@@ -98,4 +98,26 @@ const struct record_kind vm_record_kinds[VM_RECORD_KINDS] = {
                                  "the VM; the rest is taken away.",
                       .fields = {{"instance", RECORD_NUMBER}, {"permille", RECORD_COUNT}},
                       .text = "by"},
+    [TRAFFIC_VIDEO_PLAYS] = {.name = "video.plays",
+                             .meaning = "A player's buffer is full: it shows its first frame.",
+                             .fields = {{"waited", RECORD_NS}}},
+    [TRAFFIC_VIDEO_STALLED] = {.name = "video.stalled",
+                               .meaning =
+                                   "A frame was due and not there: the picture stands still.",
+                               .fields = {{"frame", RECORD_COUNT}}},
+    [TRAFFIC_VIDEO_RESUMED] = {.name = "video.resumed",
+                               .meaning = "That frame is shown, so much too late.",
+                               .fields = {{"frame", RECORD_COUNT}, {"stalled", RECORD_NS}}},
+    [TRAFFIC_VIDEO_LOW] = {.name = "video.low",
+                           .meaning =
+                               "So little time of video was left in the buffer as never before.",
+                           .fields = {{"left", RECORD_NS}}},
+    [TRAFFIC_VIDEO_SHOWN] =
+        {.name = "video.shown",
+         .meaning = "So many frames have been shown, and so much is left in the buffer.",
+         .fields = {{"frames", RECORD_COUNT}, {"left", RECORD_NS}}},
+    [TRAFFIC_VIDEO_LOST] = {.name = "video.lost",
+                            .meaning = "The player's connection ended; it is made again.",
+                            .fields = {{"frames", RECORD_COUNT}},
+                            .text = "why"},
 };

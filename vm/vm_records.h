@@ -29,6 +29,12 @@ enum vm_record {
     VM_PAGE_ARRIVED, /* detail: node software put it into an instance that does not run; it need not where the page is zero already {instance,
                       * page, zero} */
     VM_THROTTLED, /* the hypervisor or a fault leaves it so much of its time {instance, permille}; text: who */
+    TRAFFIC_VIDEO_PLAYS,   /* the buffer is full, the first frame is shown {waited} */
+    TRAFFIC_VIDEO_STALLED, /* a frame was due and not there {frame} */
+    TRAFFIC_VIDEO_RESUMED, /* it is shown, so late; cause: the stall {frame, stalled} */
+    TRAFFIC_VIDEO_LOW,     /* never was so little left in the buffer {left} */
+    TRAFFIC_VIDEO_SHOWN,   /* every second of video, and at the end {frames, left} */
+    TRAFFIC_VIDEO_LOST,    /* the connection ended; it is made again {frames}; text: why */
     VM_RECORD_KINDS
 };
 extern const struct record_kind vm_record_kinds[VM_RECORD_KINDS];

@@ -88,6 +88,12 @@ static void add_client(struct fixture *fixture, uint32_t i, const uint32_t origi
     machine_power_on(client->machine);
 }
 
+static void on_node(void *context, enum machine_news news)
+{
+    struct fixture_node *node = context;
+    core_set_on_news(node->cores, news);
+}
+
 static void add_node(struct fixture *fixture, uint32_t i, uint32_t node_origin,
                      uint64_t memory_bytes)
 {
@@ -106,6 +112,9 @@ static void add_node(struct fixture *fixture, uint32_t i, uint32_t node_origin,
         .switch_count = 1,
     };
     vm_host_init(&node->host);
+    node->cores = core_set_new(node->machine, FIXTURE_CORES);
+    node->host.cores.set = node->cores;
+    machine_watch(node->machine, on_node, node);
     machine_power_on(node->machine);
 }
 
@@ -158,6 +167,8 @@ void fixture_free(struct fixture *fixture)
     for (uint32_t i = 0; i < FIXTURE_NODES; i++) {
         struct fixture_node *node = &fixture->nodes[i];
         vm_host_close(&node->host);
+        machine_unwatch(node->machine, on_node, node);
+        core_set_free(node->cores);
         cr_assert_eq(host_memory_free_bytes(node->host.memory),
                      host_memory_bytes(node->host.memory));
         host_memory_free(node->host.memory);

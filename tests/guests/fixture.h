@@ -11,6 +11,7 @@
 #define FIXTURE_CLIENTS 2u
 #define FIXTURE_NODES   2u
 #define FIXTURE_ACTIONS 4u
+#define FIXTURE_CORES   2u
 
 struct fixture_record {
     sim_time time;
@@ -31,6 +32,7 @@ struct fixture_client {
 
 struct fixture_node {
     struct machine *machine;
+    struct core_set *cores; /* FIXTURE_CORES of them */
     struct vm_host host;
     struct ether_switch *switches[1];
     const struct wire_pace *paces[1]; /* its VMs sit on the switch: there is no wire */

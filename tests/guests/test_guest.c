@@ -85,19 +85,21 @@ static void add_load(struct model *model, const struct guest_load *load, uint32_
     }
 }
 
-static void add_replay(struct model *model, uint32_t source)
+/* One copy of the replay, which is `ahead` in the trace when it begins. */
+static void add_replay(struct model *model, uint32_t source, sim_time ahead, uint64_t first_page)
 {
     const struct page_trace *trace = &model->trace;
-    for (uint64_t i = 0; (sim_time)i * trace->interval_ns < MODEL_END_NS; i++) {
+    for (uint64_t i = 0; (sim_time)i * trace->interval_ns - ahead < MODEL_END_NS; i++) {
         uint32_t index = (uint32_t)(i % INTERVALS), page = 0;
         for (uint32_t r = model->starts[index]; r < model->starts[index + 1]; r++) {
             for (uint32_t o = 0; o < model->ranges[r].count; o++, page++) {
                 sim_time due =
-                    (sim_time)i * trace->interval_ns +
+                    (sim_time)i * trace->interval_ns - ahead +
                     (sim_time)((uint64_t)page * (uint64_t)trace->interval_ns / model->pages[index]);
-                add_touch(model, (struct touch){due, source, true, PAGE_COMPRESSIBLE,
-                                                model->spec.replay.first_page +
-                                                    model->ranges[r].first + o});
+                if (due >= 0) {
+                    add_touch(model, (struct touch){due, source, true, PAGE_COMPRESSIBLE,
+                                                    first_page + model->ranges[r].first + o});
+                }
             }
         }
     }
@@ -156,6 +158,8 @@ static struct model *model_new(uint64_t *state)
     spec->writers = model->writers;
     spec->readers = model->readers;
     spec->tcp = &tcp_profile_linux;
+    spec->vcpus = (uint32_t)fixture_below(state, 5);
+    spec->load_ppb = (int64_t)fixture_below(state, 3) * 500000000; /* none, half, all of a core */
     uint32_t source = 0;
     for (uint32_t i = 0; i < spec->writer_count; i++) {
         model->writers[i] = random_load(state, spec->page_count);
@@ -170,10 +174,15 @@ static struct model *model_new(uint64_t *state)
         spec->replay = (struct guest_replay){
             .trace = &model->trace,
             .speed_ppb = 1000000000,
-            .first_page = fixture_below(state, spec->page_count - 256),
             .page_class = PAGE_COMPRESSIBLE,
         };
-        add_replay(model, source);
+        uint32_t copies = 1 + (uint32_t)fixture_below(state, spec->page_count / 256);
+        spec->replay.copies = copies;
+        spec->replay.first_page = fixture_below(state, spec->page_count - 256 * copies + 1);
+        for (uint32_t c = 0; c < copies; c++) {
+            sim_time ahead = model->trace.interval_ns * INTERVALS * c / copies;
+            add_replay(model, source + c, ahead, spec->replay.first_page + 256 * c);
+        }
     }
     struct touch *spare = calloc(model->count + 1, sizeof *spare);
     model->memory = calloc(spec->page_count, sizeof *model->memory);
@@ -202,7 +211,8 @@ static void compare(struct model *model, struct vm_instance *instance, sim_time 
     struct vm_memory *memory = vm_instance_memory(instance);
     guest_statistics(vm_instance_guest(instance), &statistics);
     size_t done = statistics.stores + statistics.loads;
-    sim_time work = machine_now(vm_instance_machine(instance)) - statistics.lost_ns - late_ns;
+    sim_time work = machine_now(vm_instance_machine(instance)) - statistics.lost_ns -
+                    statistics.stolen_ns - late_ns;
     uint64_t base = (uint64_t)model->spec.number << 48;
     cr_assert(work < MODEL_END_NS, "the list is too short");
     cr_assert(done >= model->applied && done <= model->count);
@@ -243,7 +253,7 @@ Test(guest, does_what_the_list_says)
             fixture_run(fixture, sim_now(fixture->sim) +
                                      (sim_time)fixture_below(&state, 8 * (uint64_t)SIM_MS));
             compare(model, instance, 0);
-            switch (fixture_below(&state, 4)) {
+            switch (fixture_below(&state, 6)) {
             case 0:
                 cr_assert_eq(paused ? vm_instance_resume(instance) : vm_instance_pause(instance),
                              VM_OK);
@@ -254,6 +264,14 @@ Test(guest, does_what_the_list_says)
                 (void)vm_instance_log(instance, logging);
                 break;
             case 2:
+                vm_instance_set_throttle(instance, (int64_t)(1 + fixture_below(&state, 4)) *
+                                                       (GUEST_CPU_WHOLE / 4));
+                break;
+            case 3:
+                vm_instance_set_stolen(instance, (int64_t)(1 + fixture_below(&state, 4)) *
+                                                     (GUEST_CPU_WHOLE / 4));
+                break;
+            case 4:
                 machine_set_drift(machine, (int32_t)fixture_below(&state, 400000000) - 200000000);
                 break;
             default:
@@ -285,6 +303,9 @@ Test(guest, goes_on_after_moves)
             }
             instance = fixture_move(fixture, instance, 1 - move % 2, 5 * SIM_MS);
             compare(model, instance, 0);
+            if (fixture_below(&state, 3) == 0) {
+                vm_instance_set_throttle(instance, GUEST_CPU_WHOLE / 3);
+            }
         }
         fixture_run(fixture, sim_now(fixture->sim) + 10 * SIM_MS);
         compare(model, instance, 0);

@@ -18,6 +18,19 @@ if [[ -n $orrery ]]; then
     expect_exit 0 ../destination/usr/bin/orrery run ../destination/usr/share/orrery/scenarios/live-migration.yaml
     expect_said 'PASS  web moved node1 -> node2'
     expect_exit 0 "$scratch/destination/usr/bin/orrery" run "$scratch/destination/usr/share/orrery/scenarios/live-migration.yaml" --quiet
+    # So do the guests that come with it.
+    cat >"$scratch/like.yaml" <<'SCENARIO'
+nodes: {node1: {memory: 1GiB}}
+vms: {quiet: {node: node1, memory: 256MiB, guest: {like: idle}}}
+end: {at: 1s}
+expect: [quiet.pages-written > 0]
+SCENARIO
+    expect_exit 0 "$scratch/destination/usr/bin/orrery" run "$scratch/like.yaml"
+    mv "$scratch/destination/usr/share/orrery" "$scratch/elsewhere"
+    expect_exit 2 "$scratch/destination/usr/bin/orrery" run "$scratch/like.yaml"
+    expect_said "the trace of 'idle' does not lie beside the program"
+    mv "$scratch/elsewhere" "$scratch/destination/usr/share/orrery"
+    rm "$scratch/like.yaml"
     [[ -z $(ls -A) ]] || fail "a run left files: $(ls -A)"
     cd "$root" || exit 1
     rmdir "$scratch/anywhere"

@@ -9,6 +9,7 @@
 static const char busy[] =
     "  - {at: 0s, ping: {from: alice, to: web, every: 10ms}, as: ping}\n"
     "  - {at: 0s, request: {from: bob, to: web, every: 10ms}, as: shop}\n"
+    "  - {at: 0s, video: {from: web, to: alice}, as: film}\n"
     "  - {at: 1s, live-migrate: {vm: web, to: node2}, as: move}\n"
     "  - {at: 2s, tcp-bulk: {from: alice, to: bob, bytes: 1MiB}, as: bulk}\n"
     "  - {at: 3s, fault: {link: alice/lan, loss: 10%, for: 100ms}, as: noise}\n"
@@ -118,6 +119,30 @@ static const struct {
      "{within: 1500ms, after: web.state == paused, holds: web.paused-for >= 1500ms}, "
      "{within: 1499ms, after: web.state == paused, holds: web.paused-for >= 1500ms}]\n",
      "ppppf"},
+    {"a request that waits when the run ends",
+     "  - {at: 0s, request: {from: alice, to: web, every: 10ms}, as: shop}\n"
+     "  - {at: 1s, power: {machine: web, do: pause}}\n"
+     "end: {at: 3s}\n"
+     "expect: [shop.longest-gap > 1990ms, shop.longest-gap <= 2010ms, shop.failed == 0]\n",
+     "ppp"},
+    {"a video that stands still once, one that does so when the run ends, one that never played",
+     "  - {at: 0s, video: {from: web, to: alice, buffer: 200ms}, as: film}\n"
+     "  - {at: 0s, video: {from: web, to: bob, buffer: 1s, port: 555}, as: other}\n"
+     "  - {at: 1500ms, power: {machine: web, do: pause}}\n"
+     "  - {at: 2s, power: {machine: web, do: resume}}\n"
+     "  - {at: 3s, stop: film}\n"
+     "  - {at: 3s, power: {machine: web, do: pause}}\n"
+     "  - {at: 4s, video: {from: web, to: alice, port: 556}, as: late}\n"
+     "end: {at: 6s}\n"
+     "expect: [film.stalls == 1, film.longest-stall >= 250ms, film.longest-stall < 350ms, "
+     "film.stalled-for == film.longest-stall, film.buffer-low == 0s, other.stalls == 1, "
+     "other.stalled-for >= 1900ms, {never: film.stalls > 1}, late.stalls == 0, "
+     "late.reconnects == 0, film.frames >= 60]\n",
+     "ppppppppupp"},
+    {"processor time: none without a load, and nothing stolen",
+     "end: {at: 1s}\n"
+     "expect: [web.processor-time == 0s, web.stolen-time == 0s, web.pages-read == 0]\n",
+     "ppp"},
     {"a when that waits for a pause to last",
      "  - {at: 1s, power: {machine: web, do: pause}, as: a}\n"
      "  - {when: web.paused-for >= 250ms, power: {machine: web, do: resume}, as: b}\n"
