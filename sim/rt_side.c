@@ -11,6 +11,8 @@ const struct rt_costs rt_costs_default = {
     .stream_per_kib = 100,
     .page = 150,
     .page_crc = 250,
+    .page_compress = 48 * SIM_US,
+    .page_expand = 12 * SIM_US,
     .store_write = 400 * SIM_US,
 };
 
@@ -132,6 +134,12 @@ static void node_charge(struct rt *rt, rt_time cpu_ns)
     rt_side_charge(cpu_ns);
 }
 
+static rt_time node_busy(struct rt *rt)
+{
+    (void)rt;
+    return task_running() != NULL ? task_charged() : 0;
+}
+
 static const char *node_id(struct rt *rt)
 {
     struct rt_side *side = rt_side_of(rt);
@@ -173,6 +181,7 @@ static const struct rt_node_table node_table = {
     .alloc = node_alloc,
     .free = node_free,
     .charge = node_charge,
+    .busy = node_busy,
     .draw = node_draw,
     .id = node_id,
     .record = node_record,

@@ -22,6 +22,8 @@ struct rt_costs {
     sim_time stream_per_kib; /* rt_read_*, rt_write of bytes: one copy                  */
     sim_time page;           /* rt_vm_page_get, rt_vm_page_put: map, copy or reference  */
     sim_time page_crc;       /* CRC32C over 4,096 bytes, with the processor's instruction */
+    sim_time page_compress;  /* 4,096 bytes, by a fast compressor on one core           */
+    sim_time page_expand;    /* ... and back                                            */
     sim_time store_write;    /* until a write to the node's store is durable            */
 };
 extern const struct rt_costs rt_costs_default;

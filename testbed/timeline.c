@@ -250,7 +250,7 @@ static void start_migration(struct item *item)
                                        : migrate->when_busy;
     struct migration_order order = {
         .request = item->number + 1,
-        .policy = {(uint32_t)migrate->rounds, migrate->threshold_ns},
+        .policy = {.rounds_max = (uint32_t)migrate->rounds, .pause_threshold_ns = migrate->threshold_ns},
         .time_limit_ns = migrate->time_limit_ns == QUANTITY_ABSENT ? 0 : migrate->time_limit_ns,
         .queue_when_busy = busy == SCENARIO_QUEUE,
         .announcement = {(uint32_t)vm->announce.count, vm->announce.spacing_ns,

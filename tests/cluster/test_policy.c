@@ -107,7 +107,7 @@ Test(policy, goodput_is_the_best_round)
     for (size_t i = 0; i < sizeof rounds / sizeof *rounds; i++) {
         progress.sent_bytes = rounds[i].bytes;
         progress.took_ns = rounds[i].took;
-        migration_policy_measure(&progress);
+        migration_policy_measure(&(struct migration_policy){10, 0}, &progress);
         cr_expect(progress.goodput_bps == rounds[i].goodput, "round %zu: %llu bit/s", i,
                   (unsigned long long)progress.goodput_bps);
     }
