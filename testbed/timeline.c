@@ -4,6 +4,7 @@
 #include "sim/assert.h"
 #include "sim/planted.h"
 #include "testbed/fault_driver.h"
+#include "testbed/policy_rules.h"
 #include "vm/traffic.h"
 
 #include <stdlib.h>
@@ -250,7 +251,9 @@ static void start_migration(struct item *item)
                                        : migrate->when_busy;
     struct migration_order order = {
         .request = item->number + 1,
-        .policy = {.rounds_max = (uint32_t)migrate->rounds, .pause_threshold_ns = migrate->threshold_ns},
+        .policy = policy_rules_policy(&migrate->policy),
+        .compress_workers =
+            migrate->compress.source != NULL ? (uint32_t)migrate->compress.workers : 0,
         .time_limit_ns = migrate->time_limit_ns == QUANTITY_ABSENT ? 0 : migrate->time_limit_ns,
         .queue_when_busy = busy == SCENARIO_QUEUE,
         .announcement = {(uint32_t)vm->announce.count, vm->announce.spacing_ns,
