@@ -102,7 +102,8 @@ static struct task_queue *queue_of(struct rt_condition *condition)
 static enum rt_error node_wait(struct rt *rt, struct rt_condition *condition, rt_time deadline)
 {
     rt_side_charge(rt_side_of(rt)->costs->call);
-    rt_side_pay(rt_side_of(rt));
+    rt_side_probe(rt_side_of(rt));
+    /* It stands in the queue before it pays (sim/task.h T3): what is signalled meanwhile is not lost. */
     return rt_side_wake(task_wait(queue_of(condition), deadline));
 }
 

@@ -84,13 +84,18 @@ static inline void rt_side_charge(sim_time cpu_ns)
         task_charge(cpu_ns);
     }
 }
+/* Tells the test's eye of a call that may block. */
+static inline void rt_side_probe(struct rt_side *side)
+{
+    if (SIM_UNLIKELY(side->probe != NULL) && task_running() != NULL) {
+        side->probe(side->probe_context, side->probe_ordinal++);
+    }
+}
 /* Pays what the running task owes, before it acts on the world or waits; the machine may have been frozen meanwhile. */
 static inline void rt_side_pay(struct rt_side *side)
 {
+    rt_side_probe(side);
     if (task_running() != NULL) {
-        if (SIM_UNLIKELY(side->probe != NULL)) {
-            side->probe(side->probe_context, side->probe_ordinal++);
-        }
         task_pay();
     }
 }
