@@ -37,6 +37,11 @@ enum judge_kind {
     KIND_BULK_PROGRESS,
     KIND_BULK_DONE,
     KIND_TRAFFIC_ENDED,
+    KIND_MIGRATION_PACE,
+    KIND_MIGRATION_THROTTLED,
+    KIND_MIGRATION_PACKED,
+    KIND_DRAIN_MOVES,
+    KIND_DRAIN_STAYS,
 };
 
 /* Before its first record nobody knows. */
@@ -53,6 +58,8 @@ struct judge_item {
     bool bulk_done;
     uint64_t timeouts, retransmissions, reconnects;
     uint64_t hits;
+    char **stays; /* of a drain */
+    uint32_t stay_count;
     uint64_t fault_first, fault_last; /* ids of the records that began it */
 };
 

@@ -267,6 +267,32 @@ static void decide_targets(struct scenario *scenario, struct scenario_drain *dra
     }
 }
 
+/* `over`, left out, is the networks of the node, those first that the VM has no NIC on. */
+static struct scenario_indices over_of(struct scenario *scenario,
+                                       const struct scenario_drain *drain, uint32_t vm)
+{
+    const struct scenario_indices none = {0};
+    const struct scenario_indices *all =
+        drain->node != SIM_NONE ? &scenario->nodes[drain->node].nics : &none;
+    struct scenario_indices over = {0};
+    if (yaml_tree_get(drain->source, "over") != NULL && drain->over.count > 0) {
+        return drain->over;
+    }
+    over.items = arena_alloc(&scenario->arena, (all->count + 1) * sizeof(over.items[0]));
+    for (uint32_t shared = 0; shared < 2; shared++) {
+        for (uint32_t i = 0; i < all->count; i++) {
+            bool has = false;
+            for (uint32_t j = 0; j < scenario->vms[vm].nics.count; j++) {
+                has = has || scenario->vms[vm].nics.items[j] == all->items[i];
+            }
+            if (all->items[i] != SIM_NONE && has == (shared == 1)) {
+                over.items[over.count++] = all->items[i];
+            }
+        }
+    }
+    return over;
+}
+
 static struct scenario_item move_of(struct scenario *scenario, const struct scenario_item *item,
                                     uint32_t vm)
 {
@@ -284,7 +310,7 @@ static struct scenario_item move_of(struct scenario *scenario, const struct scen
         .source = drain->source,
         .vm = vm,
         .to = SIM_NONE,
-        .over = drain->over,
+        .over = over_of(scenario, drain, vm),
         .rounds = QUANTITY_ABSENT,
         .threshold_ns = QUANTITY_ABSENT,
         .time_limit_ns = drain->time_limit_ns,
@@ -316,6 +342,7 @@ void policy_rules_add_moves(struct scenario *scenario, struct diagnostics *diagn
         items[i].action.drain.first_move = count;
         for (uint32_t vm = 0; vm < scenario->vm_count; vm++) {
             items[count] = move_of(scenario, &items[i], vm);
+            items[count].drain = i;
             names[count - scenario->item_count] = (struct scenario_name){
                 items[count].name, {SCENARIO_ACTION, count}, loader_place(items[i].source, "as")};
             count++;

@@ -398,7 +398,8 @@ struct scenario_item {
     int64_t delay_ns;
     int64_t nth;
     enum scenario_action_kind kind;
-    bool of_drain; /* fired by a drain, which it is a part of */
+    bool of_drain;  /* fired by a drain, which it is a part of: ... */
+    uint32_t drain; /* ... index into timeline */
     union {
         struct scenario_ping ping;
         struct scenario_request request;

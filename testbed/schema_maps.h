@@ -31,9 +31,9 @@
 #define YEAR  (8760 * HOURS) /* longer than any run, and far from the end of sim_time */
 
 extern const struct schema_map schema_network, schema_node, schema_client,
-    schema_tcp;                             /* schema_machines.c */
-extern const struct schema_map schema_vm;   /* schema_vms.c */
-extern const struct schema_map schema_item; /* schema_timeline.c */
+    schema_tcp;                                                              /* schema_machines.c */
+extern const struct schema_map schema_vm;                                    /* schema_vms.c */
+extern const struct schema_map schema_item;                                  /* schema_timeline.c */
 extern const struct schema_map schema_policy, schema_compress, schema_drain; /* schema_policy.c */
 
 #endif

@@ -198,10 +198,11 @@ static const struct schema_key guest_keys[] = {
      .unit = QUANTITY_SHARE,
      .max = QUANTITY_WHOLE_PPB,
      .default_text = "0%",
-     .meaning = "How much of each vCPU it uses: so much of a core it needs for each, shared with the "
-                "node's software and with other VMs in turns of 1 ms. What it does not get in time "
-                "slows down its writers, reads, trace and services. At 0% its work costs the host "
-                "nothing."},
+     .meaning =
+         "How much of each vCPU it uses: so much of a core it needs for each, shared with the "
+         "node's software and with other VMs in turns of 1 ms. What it does not get in time "
+         "slows down its writers, reads, trace and services. At 0% its work costs the host "
+         "nothing."},
     {.name = "services",
      LIST_AT(scenario_guest, services, service_count),
      .type = SCHEMA_MAP_LIST,
