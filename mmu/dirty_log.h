@@ -14,7 +14,8 @@
  *  D3. Every page stored to between two harvests is in the second one's bitmap. (Oracle: the truth bits of mmu/host_memory.h.)
  *  D4. Nothing else is, but for the other pages of ranges that are logged as a whole.
  *  D5. A harvest costs in proportion to what was written and, with dirty bits, to what is split; never to the size of the VM.
- *  D6. A peek reports what a harvest in its place would, and changes nothing that the next harvest or the guest could see. */
+ *  D6. A peek reports what a harvest in its place would, and changes nothing that the next harvest could see. It empties a page-modification
+ *      log, whose next exit comes later for it. */
 #ifndef ORRERY_MMU_DIRTY_LOG_H
 #define ORRERY_MMU_DIRTY_LOG_H
 
