@@ -26,6 +26,7 @@ struct migration_policy migration_policy_named(enum migration_policy_name name)
                            .sent_percent_max = 300,
                            .stop_at_no_gain = true,
                            .skip_redirtied = true,
+                           .look_pages = 1024,
                            .rate_start_bps = 100 * MBIT,
                            .rate_step_bps = 50 * MBIT,
                            .rate_max_bps = 500 * MBIT,
@@ -36,6 +37,7 @@ struct migration_policy migration_policy_named(enum migration_policy_name name)
                                 .sent_percent_max = 300,
                                 .stop_at_rate = true,
                                 .skip_redirtied = true,
+                                .look_pages = 1024,
                                 .rate_start_bps = 100 * MBIT,
                                 .rate_step_bps = 50 * MBIT,
                                 .rate_max_bps = 500 * MBIT,
@@ -64,7 +66,7 @@ bool migration_policy_valid(const struct migration_policy *p)
     if (p->remedy == MIGRATION_THROTTLE) {
         throttles = throttles && p->throttle_first_percent > 0 && p->throttle_step_percent > 0;
     }
-    return ends && rates && throttles;
+    return ends && rates && throttles && (!p->skip_redirtied || p->look_pages > 0);
 }
 
 /* A rate under the cap; 0 is no limit. */

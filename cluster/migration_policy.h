@@ -59,7 +59,9 @@ struct migration_policy {
     bool stop_at_no_gain; /* a round sent more pages than the one before, at the highest rate */
     bool stop_at_rate;    /* the next round's rate would be above the maximum */
     bool skip_redirtied;  /* a page written again before its turn in a round waits for the next */
-    bool last_bandwidth;  /* predict by the last round that lasted long enough; else by the best */
+    uint32_t
+        look_pages; /* ... which is looked at once for so many pages sent; at least 1 where it skips */
+    bool last_bandwidth; /* predict by the last round that lasted long enough; else by the best */
     uint64_t rate_start_bps, rate_step_bps, rate_max_bps; /* next = dirty rate + step */
     uint64_t rate_final_bps;                              /* after the pause */
     uint64_t cap_bps; /* `bandwidth`: no rate is above; 0: no cap */

@@ -3,8 +3,6 @@
 #include <string.h>
 
 #define WORD_BITS 64u
-/* Xen looks so often which pages have been written again, xc_domain_save's MAX_BATCH_SIZE. */
-#define PEEK_PAGES 1024u
 /* What a guest has that nobody throttles. */
 #define FULL_PERCENT 100u
 
@@ -111,7 +109,7 @@ RT_BLOCKS static enum rt_error look_again(struct migration_source *m)
     if (m->again == NULL || m->sent.pages < m->peek_at_pages) {
         return RT_OK;
     }
-    m->peek_at_pages = m->sent.pages + PEEK_PAGES;
+    m->peek_at_pages = m->sent.pages + m->order.policy.look_pages;
     enum rt_error err = rt_vm_peek(m->service->rt, m->vm, m->again);
     if (err != RT_OK) {
         migration_source_why(m,

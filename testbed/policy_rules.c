@@ -38,6 +38,7 @@ static struct scenario_policy named(enum scenario_policy_like like)
         .beyond_rate = way_of(p.stop_at_rate),
         .redirtied = way_of(p.skip_redirtied),
         .predict_by = way_of(p.last_bandwidth),
+        .look_pages = p.look_pages > 0 ? p.look_pages : 1024,
         .rate_start_bps = (int64_t)p.rate_start_bps,
         .rate_step_bps = (int64_t)p.rate_step_bps,
         .rate_max_bps = (int64_t)p.rate_max_bps,
@@ -71,6 +72,7 @@ struct migration_policy policy_rules_policy(const struct scenario_policy *p)
         .stop_at_no_gain = p->no_gain == SCENARIO_POLICY_FIRST,
         .stop_at_rate = p->beyond_rate == SCENARIO_POLICY_FIRST,
         .skip_redirtied = p->redirtied == SCENARIO_POLICY_FIRST,
+        .look_pages = (uint32_t)p->look_pages,
         .last_bandwidth = p->predict_by == SCENARIO_POLICY_FIRST,
         .rate_start_bps = (uint64_t)p->rate_start_bps,
         .rate_step_bps = (uint64_t)p->rate_step_bps,
@@ -121,6 +123,7 @@ static void decide(struct scenario_policy *own, const struct scenario_policy *ba
     overlay_way(&out.beyond_rate, own->beyond_rate);
     overlay_way(&out.redirtied, own->redirtied);
     overlay_way(&out.predict_by, own->predict_by);
+    overlay_quantity(&out.look_pages, own->look_pages);
     overlay_quantity(&out.rate_start_bps, own->rate_start_bps);
     overlay_quantity(&out.rate_step_bps, own->rate_step_bps);
     overlay_quantity(&out.rate_max_bps, own->rate_max_bps);

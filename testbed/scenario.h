@@ -280,6 +280,7 @@ struct scenario_policy {
     enum scenario_policy_like like;
     int64_t rounds, threshold_ns, few_pages, sent_limit_ppb; /* 0: not in force */
     enum scenario_policy_way few_of, no_gain, beyond_rate, redirtied, predict_by;
+    int64_t look_pages;
     int64_t rate_start_bps, rate_step_bps, rate_max_bps, rate_final_bps; /* 0: unlimited */
     int64_t bandwidth_bps; /* QUANTITY_ABSENT: no cap */
     enum scenario_remedy remedy;

@@ -91,6 +91,9 @@ static const struct schema_key policy_keys[] = {
            "When the next round's rate would be above `rate-max`."),
     CHOICE("redirtied", redirtied, redirtied_choices,
            "A page that is written again before its turn in a round comes."),
+    CONSTANT("look-every", look_pages, QUANTITY_COUNT, 1, 1000000000,
+             "With `redirtied: skip`: after how many pages it looks again which have been written; "
+             "1024 in Xen."),
     CHOICE("predict-by", predict_by, bandwidth_choices,
            "Whose bandwidth predicts how long the pages that are left take."),
     CONSTANT("rate-start", rate_start_bps, QUANTITY_RATE, 0, 1000000 * MBIT,

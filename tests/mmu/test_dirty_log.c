@@ -230,6 +230,10 @@ static void twin_step(struct twin *twin, uint64_t *state)
         if (twin->on) {
             twin_harvest(twin, state);
         }
+    } else if (kind < 33) {
+        if (twin->on) {
+            twin_peek(twin);
+        }
     } else if (kind < 45) {
         uint32_t length = (uint32_t)random_below(state, PAGES - page);
         for (uint32_t i = 0; i < length; i++) {
