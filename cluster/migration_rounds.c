@@ -259,8 +259,10 @@ RT_BLOCKS static enum rt_error copy_round(struct migration_source *m)
     progress->sent_bytes = m->sent.bytes;
     progress->took_ns = rt_now(rt) - began;
     migration_policy_measure(&m->order.policy, progress);
+    struct migration_progress rest = *progress;
+    rest.dirtied_pages += m->left_pages; /* of a round that was cut short */
     record_round(m, progress->round, progress->took_ns, progress->dirtied_pages,
-                 migration_policy_pause_ns(progress));
+                 migration_policy_pause_ns(&rest));
     record_pace(m, progress->round);
     return RT_OK;
 }

@@ -215,8 +215,8 @@ static void add_rule(const struct facts *facts, struct report_text *text)
     const struct judge_migration *m = facts->m;
     size_t begins = text->length;
     report_plural(facts->rounds, "round", "rounds", rounds);
-    if (m->rule[0] == 0) {
-        return;
+    if (m->rule[0] == 0 || (m->ended && !m->completed && strstr(m->how, m->rule) != NULL)) {
+        return; /* or it has been said */
     }
     if (is_rule(m, MIGRATION_STOP_ROUNDS)) {
         report_add(text, "stopped at the limit of %s. ", rounds);
