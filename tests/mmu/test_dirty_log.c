@@ -127,7 +127,7 @@ static void twin_peek(struct twin *twin)
 
 static void twin_harvest(struct twin *twin, uint64_t *state)
 {
-    if (random_below(state, 2) == 0) {
+    if (*state % 4 == 0) {
         twin_peek(twin);
     }
     uint64_t bitmap[WORDS + 1] = {0};
@@ -230,10 +230,6 @@ static void twin_step(struct twin *twin, uint64_t *state)
         if (twin->on) {
             twin_harvest(twin, state);
         }
-    } else if (kind < 33) {
-        if (twin->on) {
-            twin_peek(twin);
-        }
     } else if (kind < 45) {
         uint32_t length = (uint32_t)random_below(state, PAGES - page);
         for (uint32_t i = 0; i < length; i++) {
@@ -245,6 +241,9 @@ static void twin_step(struct twin *twin, uint64_t *state)
         twin->content[page] = content;
         twin->truth[page] = true;
     } else if (kind < 600) {
+        if (kind < 202 && twin->on) {
+            twin_peek(twin);
+        }
         cr_assert_eq(vm_memory_load(twin->vm, page).v, twin->content[page].v);
     } else {
         twin_store(twin, kind < 1600 ? page / 40 : page, state);
