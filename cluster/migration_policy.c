@@ -2,10 +2,11 @@
 
 __extension__ typedef unsigned __int128 wide;
 
-#define MBIT UINT64_C(1000000)
-#define MS   INT64_C(1000000)
-#define S    INT64_C(1000000000)
-#define GIB  UINT64_C(1073741824)
+#define MBIT     UINT64_C(1000000)
+#define MS       INT64_C(1000000)
+#define S        INT64_C(1000000000)
+#define GIB      UINT64_C(1073741824)
+#define QEMU_BPS (UINT64_C(128) << 23) /* 128 MiB/s */
 
 /* QEMU's throttle is the one that is published; the others that can be told to throttle take its constants. */
 #define THROTTLE                                                                                   \
@@ -18,6 +19,8 @@ struct migration_policy migration_policy_named(enum migration_policy_name name)
         [MIGRATION_QEMU] = {.pause_threshold_ns = 300 * MS,
                             .last_bandwidth = true,
                             .remedy = MIGRATION_THROTTLE,
+                            .rate_start_bps = QEMU_BPS,
+                            .rate_max_bps = QEMU_BPS,
                             .trigger_percent = 50,
                             THROTTLE},
         [MIGRATION_XEN] = {.rounds_max = 29,

@@ -8,7 +8,7 @@
  *
  *               rounds  pause    few pages   volume   no gain   rate, Mbit/s       not converging
  *  hyper-v      10      50 ms    -           -        -         -                  switch
- *  qemu         -       300 ms   -           -        -         -                  throttle 20 % + 10 % ... 99 %
+ *  qemu         -       300 ms   -           -        -         128 MiB/s          throttle 20 % + 10 % ... 99 %
  *  xen          29      -        50 of round 3 x RAM  yes       100 ... 500, + 50  switch
  *  xen-2005     29      -        64 left     3 x RAM  -         the same; beyond its maximum it stops
  *  xen-later    5       -        50 left     -        -         -                  switch

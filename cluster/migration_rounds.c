@@ -124,8 +124,10 @@ static uint64_t take_word(struct migration_source *m, uint64_t word)
     uint64_t bits = m->dirty[word];
     m->dirty[word] = 0;
     if (m->again != NULL) {
-        m->skipped_pages += (uint64_t)__builtin_popcountll(bits & m->again[word]);
-        m->left_pages -= (uint64_t)__builtin_popcountll(bits & m->again[word]);
+        for (uint64_t skipped = bits & m->again[word]; skipped != 0; skipped &= skipped - 1) {
+            m->skipped_pages++;
+            m->left_pages--;
+        }
         bits &= ~m->again[word];
     }
     return bits;

@@ -182,7 +182,8 @@ static enum report_limit limit_of(const struct facts *facts, const struct report
         report_percent(why->goodput_bps * facts->sharers, why->capacity_bps) >= LINK_FULL_PERCENT) {
         return REPORT_LIMIT_LINK;
     }
-    if (facts->m->rate_most_bps > 0) {
+    if (facts->m->rate_least_bps > 0 &&
+        report_percent(why->goodput_bps, facts->m->rate_least_bps) >= PROCESSOR_FULL_PERCENT) {
         return REPORT_LIMIT_POLICY;
     }
     if (facts->busy_percent >= PROCESSOR_FULL_PERCENT) {

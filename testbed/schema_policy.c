@@ -13,7 +13,8 @@ static const struct schema_choice like_choices[] = {
     {"hyper-v", SCENARIO_POLICY_HYPER_V,
      "Hyper-V R2: 10 rounds, earlier if the predicted pause is below 50 ms; then it switches"},
     {"qemu", SCENARIO_POLICY_QEMU,
-     "QEMU with auto-converge: until the predicted pause is below 300 ms; a guest that writes too "
+     "QEMU with auto-converge: at most 128 MiB/s, until the predicted pause is below 300 ms; a "
+     "guest that writes too "
      "much is slowed down by 20 %, then by 10 % more each time, to 99 %"},
     {"xen", SCENARIO_POLICY_XEN,
      "Xen 3 (xc_domain_save): 29 rounds, a round of fewer than 50 pages, 3 x RAM sent, or a round "

@@ -211,6 +211,8 @@ Test(policy, constants_of_the_named)
         {"Hyper-V R2: then it suspends", hyper_v.remedy, MIGRATION_SWITCH},
         {"QEMU: DEFAULT_MIGRATE_SET_DOWNTIME", (uint64_t)qemu.pause_threshold_ns, 300 * MS},
         {"QEMU: rounds", qemu.rounds_max, 0},
+        {"QEMU: MAX_THROTTLE, in bits", qemu.rate_max_bps, UINT64_C(128) * 1024 * 1024 * 8},
+        {"QEMU: the last stage is not limited", migration_policy_final_bps(&qemu), 0},
         {"QEMU: DEFAULT_MIGRATE_THROTTLE_TRIGGER_THRESHOLD", qemu.trigger_percent, 50},
         {"QEMU: DEFAULT_MIGRATE_CPU_THROTTLE_INITIAL", qemu.throttle_first_percent, 20},
         {"QEMU: DEFAULT_MIGRATE_CPU_THROTTLE_INCREMENT", qemu.throttle_step_percent, 10},
