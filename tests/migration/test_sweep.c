@@ -4,6 +4,9 @@
 #include "tests/migration/rig.h"
 
 #define NTH_MAX 100000u
+#define THROTTLED                                                                                  \
+    "timeline.mig.live-migrate.policy={threshold: 1us, rounds: 3, when-not-converging: throttle, " \
+    "throttle-first: 30%, throttle-step: 30%}"
 
 static const char *place_name(enum rig_place place)
 {
@@ -193,8 +196,7 @@ Test(migration, holds_under_every_policy)
 {
     static const char *const policies[] = {
         "timeline.mig.live-migrate.compress=2",
-        "timeline.mig.live-migrate.policy={like: hyper-v, threshold: 1us, rounds: 3, "
-        "when-not-converging: throttle, throttle-first: 30%, throttle-step: 30%}",
+        THROTTLED,
         "timeline.mig.live-migrate.policy={like: xen, rounds: 3, rate-start: 20Mbit/s}",
     };
     static const struct {
