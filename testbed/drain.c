@@ -196,8 +196,8 @@ bool drain_go_on(struct drain *drain, const char **how)
     bool over = true, failed = drain->stays;
     for (uint32_t i = 0; i < drain->count; i++) {
         struct move *move = &drain->moves[i];
-        if (move->target == SIM_NONE) {
-            continue;
+        if (move->target == SIM_NONE || (!move->started && !is_here(drain, move->vm))) {
+            continue; /* it stays; or somebody else took it away, or it is lost or switched off */
         }
         if (!move->started) {
             bool room = drain->order->parallel == QUANTITY_ABSENT ||

@@ -8,6 +8,8 @@
 #include "testbed/schema.h"
 
 #define PERCENT (QUANTITY_WHOLE_PPB / 100)
+/* Of drains. A cluster of the time has at most 1,000 VMs. */
+#define MOVES_MAX 16384u
 
 /* ---- constants to and fro ---------------------------------------------------------------------------------------------- */
 
@@ -331,6 +333,12 @@ void policy_rules_add_moves(struct scenario *scenario, struct diagnostics *diagn
         drains += scenario->timeline[i].kind == SCENARIO_DRAIN;
     }
     if (drains == 0) {
+        return;
+    }
+    if ((uint64_t)drains * scenario->vm_count > MOVES_MAX) {
+        diagnostics_error(diagnostics, scenario->source->place,
+                          "%u drains of %u VMs are more migrations than a run may have (%u)",
+                          drains, scenario->vm_count, MOVES_MAX);
         return;
     }
     uint32_t total = count + drains * scenario->vm_count;

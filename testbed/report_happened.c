@@ -579,6 +579,8 @@ static void tell_drain(const struct teller *teller, uint32_t item)
         report_add(&text, "%s was still being emptied when the run ended, after %s: %s had moved",
                    node, report_time(teller->result->simulated_ns - began, figure),
                    report_plural(drain.moved, "VM", "VMs", all));
+    } else if (drain.moved + drain.failed == 0) {
+        report_add(&text, "%s was to be emptied, and had no VM", node);
     } else if (drain.failed == 0) {
         report_add(&text, "%s was emptied in %s: %s moved", node,
                    report_time(ended - began, figure),

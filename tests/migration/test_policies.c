@@ -235,3 +235,57 @@ Test(policies, limits_of_time)
         leave(&moved);
     }
 }
+
+/* ---- drains ---------------------------------------------------------------------------------------------------------------------- */
+
+Test(policies, drains_end_whatever_happens)
+{
+    static const struct {
+        const char *name, *drain, *more, *expected;
+    } rows[] = {
+        {"it is emptied", "{node: node1}", "",
+         "[empty.moved == 4, empty.failed == 0, w1.node == node2, w3.node == node3]"},
+        {"to one of two", "{node: node1, to: [node2]}", "",
+         "[empty.moved == 4, w1.node == node2, w4.node == node2]"},
+        {"one after the other", "{node: node1, parallel: 1}", "",
+         "[empty.moved == 4, empty-w2.start >= empty-w1.end, empty-w3.start >= empty-w2.end]"},
+        {"both pairs at once", "{node: node1}", "", "[empty-w3.start < empty-w1.end]"},
+        {"it has no VM", "{node: node2}", "", "[empty.moved == 0, empty.duration == 0s]"},
+        {"a VM is too large", "{node: node1, to: [node2]}",
+         "  - {at: 900ms, live-migrate: {vm: big, to: node1}}\n",
+         "[empty.moved == 4, empty.failed == 1, big.node == node1]"},
+        {"a VM is switched off meanwhile", "{node: node1, parallel: 1}",
+         "  - {at: 3050ms, power: {machine: w4, do: power-off}}\n",
+         "[empty.moved == 3, empty.failed == 0]"},
+        {"a VM is taken away by another", "{node: node1, parallel: 1}",
+         "  - {at: 3050ms, live-migrate: {vm: w4, to: node2}, as: other}\n",
+         "[empty.moved == 3, empty.failed == 0, other.outcome == succeeded, w4.node == node2]"},
+        {"a target loses power", "{node: node1, to: [node3]}",
+         "  - {at: 3050ms, power: {machine: node3, do: crash}}\n",
+         "[empty.moved == 0, empty.failed == 4, w4.state == running, w4.node == node1]"},
+        {"the node loses power", "{node: node1}",
+         "  - {at: 3050ms, power: {machine: node1, do: crash}}\n",
+         "[empty.moved == 0, empty.failed >= 1, w1.state == lost]"},
+        {"no time", "{node: node1, time-limit: 10ms}", "",
+         "[empty.moved == 0, empty.failed == 4, w1.state == running]"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[2048], why[512];
+        snprintf(text, sizeof text,
+                 "networks:\n"
+                 "  lan: {rate: 1Gbit/s, delay: 5us}\n"
+                 "nodes:\n"
+                 "  node1: {memory: 256MiB, nics: [lan]}\n"
+                 "  node2: {memory: 128MiB, nics: [lan]}\n"
+                 "  node3: {memory: 240MiB, nics: [lan]}\n"
+                 "vms:\n"
+                 "  w1..w4: {node: node1, memory: 16MiB, nics: [lan]}\n"
+                 "  big: {node: node3, memory: 128MiB, nics: [lan]}\n"
+                 "timeline:\n"
+                 "  - {at: 3s, drain: %s, as: empty}\n%s"
+                 "end: {at: 1min}\n"
+                 "expect: %s\n",
+                 rows[i].drain, rows[i].more, rows[i].expected);
+        cr_expect(rig_holds(text, why, sizeof why), "%s: %s", rows[i].name, why);
+    }
+}
