@@ -408,6 +408,17 @@ static bool is_leaving(const struct migration_source *m)
     return s != NULL;
 }
 
+/* One that is more urgent waits for the same pair. */
+static bool gives_way(const struct migration_source *m)
+{
+    const struct migration_source *s = m->service->outgoing;
+    while (s != NULL && !(s->waited && !s->counted && s->order.priority > m->order.priority &&
+                          strcmp(s->order.target.name, m->order.target.name) == 0)) {
+        s = s->next;
+    }
+    return s != NULL;
+}
+
 /* Says, once, that it waits. */
 static void record_waits(struct migration_source *m)
 {
@@ -421,13 +432,13 @@ static void record_waits(struct migration_source *m)
     }
 }
 
-/* Waits for the turn of the pair and of the VM; the earlier order goes first. */
+/* Waits for the turn of the pair and of the VM; the more urgent, else the earlier order goes first. */
 RT_BLOCKS static enum rt_error take_place(struct migration_source *m)
 {
     struct migration_service *service = m->service;
     for (;;) {
         bool leaving = is_leaving(m);
-        if (!leaving &&
+        if (!leaving && !(m->order.queue_when_busy && gives_way(m)) &&
             migration_pair_active(service, m->order.target.name) < service->settings.max_per_pair) {
             break;
         }

@@ -304,6 +304,7 @@ struct scenario_migrate {
     int64_t threshold_ns;  /* the same */
     int64_t time_limit_ns; /* QUANTITY_ABSENT: none */
     enum scenario_when_busy when_busy; /* SCENARIO_AS_NODE: the source node's rule */
+    int64_t priority;
     struct scenario_policy policy;
     struct scenario_compress compress;
 };

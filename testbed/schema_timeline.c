@@ -241,6 +241,15 @@ static const struct schema_key migrate_keys[] = {
      .choices = when_busy_choices,
      .default_text = "as-node",
      .meaning = "What happens when the two nodes have their fill of migrations."},
+    {.name = "priority",
+     AT(scenario_migrate, priority),
+     .type = SCHEMA_QUANTITY,
+     .unit = QUANTITY_COUNT,
+     .max = 1000,
+     .default_text = "0",
+     .meaning =
+         "Of migrations that wait for their turn between the same two nodes the highest goes "
+         "first, of equals the earliest."},
     {.name = "policy",
      AT(scenario_migrate, policy),
      .type = SCHEMA_MAP,

@@ -261,6 +261,7 @@ static void start_migration(struct item *item)
         .compress_workers =
             migrate->compress.source != NULL ? (uint32_t)migrate->compress.workers : 0,
         .time_limit_ns = migrate->time_limit_ns == QUANTITY_ABSENT ? 0 : migrate->time_limit_ns,
+        .priority = (uint32_t)migrate->priority,
         .queue_when_busy = busy == SCENARIO_QUEUE,
         .announcement = {(uint32_t)vm->announce.count, vm->announce.spacing_ns,
                          vm->announce.step_ns, vm->announce.spacing_max_ns},

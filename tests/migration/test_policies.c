@@ -238,6 +238,28 @@ Test(policies, limits_of_time)
 
 /* ---- drains ---------------------------------------------------------------------------------------------------------------------- */
 
+/* While one moves three wait: the most urgent first, then the earlier. */
+Test(policies, the_most_urgent_goes_first)
+{
+    static const char text[] =
+        "networks:\n"
+        "  lan: {rate: 1Gbit/s, delay: 5us}\n"
+        "nodes:\n"
+        "  node1..node2: {memory: 256MiB, nics: [lan]}\n"
+        "vms:\n"
+        "  w1..w4: {node: node1, memory: 16MiB, nics: [lan]}\n"
+        "timeline:\n"
+        "  - {at: 1s, live-migrate: {vm: w1, to: node2}, as: first}\n"
+        "  - {at: 1010ms, live-migrate: {vm: w2, to: node2}, as: last}\n"
+        "  - {at: 1020ms, live-migrate: {vm: w3, to: node2, priority: 5}, as: third}\n"
+        "  - {at: 1030ms, live-migrate: {vm: w4, to: node2, priority: 9}, as: second}\n"
+        "end: {when: last.end, then: 1s, at-most: 1min}\n"
+        "expect: [first.end < second.end, second.end < third.end, third.end < last.end, "
+        "last.outcome == succeeded]\n";
+    char why[512];
+    cr_expect(rig_holds(text, why, sizeof why), "%s", why);
+}
+
 Test(policies, drains_end_whatever_happens)
 {
     static const struct {
