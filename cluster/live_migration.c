@@ -1,5 +1,7 @@
 #include "cluster/live_migration.h"
 
+#include "cluster/migration_rounds.h"
+
 #include <string.h>
 
 #define WORD_BITS 64u
@@ -27,8 +29,7 @@ const char *live_migration_step_name(enum live_migration_step step)
 
 /* ---- small helpers ------------------------------------------------------------------------------------------------------ */
 
-/* Why it ended, for the record: two parts, cut where they do not fit. */
-static void say_why(struct migration_source *m, const char *what, const char *detail)
+void migration_source_why(struct migration_source *m, const char *what, const char *detail)
 {
     size_t at = strlen(what);
     size_t more = strlen(detail);
@@ -48,15 +49,13 @@ static const char *error_text(enum rt_error err)
     return texts[err];
 }
 
-/* What a failed call came to. A deadline is that of the time limit (deadline_of) once that has passed. */
-static const char *reason(const struct migration_source *m, enum rt_error err)
+const char *migration_source_reason(const struct migration_source *m, enum rt_error err)
 {
     bool late = err == RT_TIMED_OUT && rt_now(m->service->rt) >= m->give_up_at;
     return late ? "the time limit passed" : error_text(err);
 }
 
-/* Progress must come within the stall limit, and all of it within the time limit. */
-static rt_time deadline_of(const struct migration_source *m)
+rt_time migration_source_deadline(const struct migration_source *m)
 {
     rt_time stall = rt_now(m->service->rt) + m->service->settings.stall_limit_ns;
     return stall < m->give_up_at ? stall : m->give_up_at;
@@ -69,47 +68,46 @@ static void begin_step(struct migration_source *m, enum live_migration_step step
               live_migration_step_name(step));
 }
 
-/* What stops a migration between two of its actions. RT_CANCELLED and the reason in words, or RT_OK. */
-static enum rt_error still_wanted(struct migration_source *m)
+enum rt_error migration_source_wanted(struct migration_source *m)
 {
     if (m->cancel_asked) {
-        say_why(m, "cancelled", "");
+        migration_source_why(m, "cancelled", "");
         return RT_CANCELLED;
     }
     if (rt_now(m->service->rt) >= m->give_up_at) {
-        say_why(m, "the time limit passed", "");
+        migration_source_why(m, "the time limit passed", "");
         return RT_CANCELLED;
     }
     return RT_OK;
 }
 
-/* Waits for an answer of one type. REFUSED comes with words, and is IN_USE where a later attempt may do better; anything else is
- * INVALID. */
-RT_BLOCKS static enum rt_error await(struct migration_source *m, enum migration_message_type type,
+enum rt_error migration_source_await(struct migration_source *m, enum migration_message_type type,
                                      uint64_t *argument)
 {
     struct rt *rt = m->service->rt;
     struct migration_message message;
-    enum rt_error err = migration_receive(rt, m->stream, &message, deadline_of(m));
+    enum rt_error err = migration_receive(rt, m->stream, &message, migration_source_deadline(m));
     if (err != RT_OK) {
-        say_why(m, "no answer from the target: ", reason(m, err));
+        migration_source_why(m, "no answer from the target: ", migration_source_reason(m, err));
         return err;
     }
     if (message.type == MIGRATION_REFUSED) {
         uint8_t *words = NULL;
         char text[128] = "";
-        if (migration_receive_content(rt, m->stream, &message, &words, deadline_of(m)) == RT_OK &&
+        if (migration_receive_content(rt, m->stream, &message, &words,
+                                      migration_source_deadline(m)) == RT_OK &&
             words != NULL) {
             uint32_t length =
                 message.length < sizeof text - 1 ? message.length : (uint32_t)sizeof text - 1;
             memcpy(text, words, length);
             rt_free(rt, words);
         }
-        say_why(m, "refused by the target: ", text);
+        migration_source_why(m, "refused by the target: ", text);
         return message.argument == MIGRATION_TRY_AGAIN ? RT_IN_USE : RT_DENIED;
     }
     if (message.type != type || message.id != m->id) {
-        say_why(m, "unexpected answer from the target: ", migration_message_name(message.type));
+        migration_source_why(
+            m, "unexpected answer from the target: ", migration_message_name(message.type));
         return RT_INVALID;
     }
     *argument = message.argument;
@@ -141,158 +139,16 @@ RT_BLOCKS static enum rt_error send_configuration(struct migration_source *m)
         return RT_NO_MEMORY;
     }
     struct migration_message message = {.type = MIGRATION_CONFIGURE, .id = m->id};
+    message.version = m->order.compress_workers > 0 ? MIGRATION_VERSION_PACKED : MIGRATION_VERSION;
     message.length = migration_encode_configure(&configure, content);
-    err = migration_send(rt, m->stream, &message, content, deadline_of(m));
+    err = migration_send(rt, m->stream, &message, content, migration_source_deadline(m));
     rt_free(rt, content);
     rt_free(rt, config);
     if (err != RT_OK) {
-        say_why(m, "the configuration could not be sent: ", reason(m, err));
+        migration_source_why(
+            m, "the configuration could not be sent: ", migration_source_reason(m, err));
     }
     return err;
-}
-
-/* ---- step 4: rounds ------------------------------------------------------------------------------------------------------- */
-
-/* Counts of one round. */
-struct sent {
-    uint64_t pages, zero_pages, bytes;
-};
-
-RT_BLOCKS static enum rt_error flush_batch(struct migration_source *m, struct sent *sent)
-{
-    enum rt_error err = still_wanted(m);
-    if (err != RT_OK) {
-        migration_release_batch(m->service->rt, &m->batch);
-        return err;
-    }
-    uint32_t count = m->batch.count, pages = m->batch.page_count;
-    err = migration_send_pages(m->service->rt, m->stream, m->id, &m->batch, deadline_of(m));
-    if (err != RT_OK) {
-        say_why(m, "the target takes no more pages: ", reason(m, err));
-        return err;
-    }
-    m->entries_sent += count;
-    sent->pages += count;
-    sent->zero_pages += count - pages;
-    sent->bytes += MIGRATION_HEADER_BYTES + 8 * (uint64_t)count + RT_PAGE_BYTES * (uint64_t)pages;
-    return RT_OK;
-}
-
-/* Sends every page whose bit is set, as it is now, and clears the bits. */
-RT_BLOCKS static enum rt_error send_dirty(struct migration_source *m, struct sent *sent)
-{
-    struct rt *rt = m->service->rt;
-    uint64_t words = (m->pages + WORD_BITS - 1) / WORD_BITS;
-    struct migration_batch *batch = &m->batch;
-    RT_ASSERT(rt, batch->count == 0);
-    for (uint64_t w = 0; w < words; w++) {
-        uint64_t bits = m->dirty[w];
-        m->dirty[w] = 0;
-        while (bits != 0) {
-            uint64_t index = w * WORD_BITS + (uint64_t)__builtin_ctzll(bits);
-            bits &= bits - 1;
-            struct rt_page page = rt_vm_page_get(rt, m->vm, index);
-            bool zero = rt_page_is_zero(rt, page);
-            batch->entries[batch->count++] = index << 1 | (uint64_t)zero;
-            if (zero) {
-                rt_page_unref(rt, page);
-            } else {
-                batch->pages[batch->page_count++] = page;
-            }
-            if (batch->count < MIGRATION_BATCH_PAGES) {
-                continue;
-            }
-            enum rt_error err = flush_batch(m, sent);
-            if (err != RT_OK) {
-                return err;
-            }
-        }
-    }
-    return batch->count > 0 ? flush_batch(m, sent) : RT_OK;
-}
-
-/* Has the target confirm everything up to here (M2). */
-RT_BLOCKS static enum rt_error confirm_round(struct migration_source *m, uint32_t round)
-{
-    uint64_t received = 0;
-    enum rt_error err =
-        migration_say(m->service->rt, m->stream, MIGRATION_ROUND_END, m->id, round, deadline_of(m));
-    if (err != RT_OK) {
-        say_why(m, "the end of a round could not be sent: ", reason(m, err));
-        return err;
-    }
-    err = await(m, MIGRATION_ROUND_OK, &received);
-    if (err == RT_OK && received != m->entries_sent) {
-        say_why(m, "the target received another number of pages", "");
-        err = RT_INVALID;
-    }
-    return err;
-}
-
-static enum rt_error harvest(struct migration_source *m, uint64_t *dirtied_pages)
-{
-    enum rt_error err = rt_vm_harvest(m->service->rt, m->vm, m->dirty, dirtied_pages);
-    if (err != RT_OK) {
-        say_why(m, "the dirty log could not be read: ", reason(m, err));
-    }
-    return err;
-}
-
-static void record_round(struct migration_source *m, uint32_t round, const struct sent *sent,
-                         rt_time took, uint64_t dirtied, rt_time pause_ns)
-{
-    const int64_t values[] = {
-        (int64_t)m->order.request, (int64_t)round, (int64_t)sent->pages, (int64_t)sent->zero_pages,
-        (int64_t)sent->bytes,      took,           (int64_t)dirtied,     pause_ns};
-    rt_record(m->service->rt, &migration_record_kinds[MIGRATION_ROUND], values, "");
-}
-
-static void record_rule(struct migration_source *m, const struct migration_progress *progress,
-                        enum migration_decision decision)
-{
-    const int64_t values[] = {(int64_t)m->order.request, (int64_t)progress->round};
-    rt_record(m->service->rt, &migration_record_kinds[MIGRATION_RULE], values,
-              migration_decision_text(decision));
-}
-
-RT_BLOCKS static enum rt_error copy_rounds(struct migration_source *m, uint32_t *rounds)
-{
-    struct rt *rt = m->service->rt;
-    struct migration_progress progress = {0};
-    enum migration_decision decision = MIGRATION_GO_ON;
-    enum rt_error err = rt_vm_log_start(rt, m->vm);
-    if (err != RT_OK) {
-        say_why(m, "the dirty log could not be started: ", reason(m, err));
-        return err;
-    }
-    m->logging = true;
-    for (uint64_t index = 0; index < m->pages; index++) { /* the first round sends everything */
-        m->dirty[index / WORD_BITS] |= UINT64_C(1) << index % WORD_BITS;
-    }
-    while (decision == MIGRATION_GO_ON) {
-        struct sent sent = {0};
-        rt_time began = rt_now(rt);
-        progress.round++;
-        err = send_dirty(m, &sent);
-        if (err == RT_OK) {
-            err = confirm_round(m, progress.round);
-        }
-        if (err == RT_OK) {
-            err = harvest(m, &progress.dirtied_pages);
-        }
-        if (err != RT_OK) {
-            return err;
-        }
-        progress.sent_bytes = sent.bytes;
-        progress.took_ns = rt_now(rt) - began;
-        migration_policy_measure(&progress);
-        record_round(m, progress.round, &sent, progress.took_ns, progress.dirtied_pages,
-                     migration_policy_pause_ns(&progress));
-        decision = migration_policy_decide(&m->order.policy, &progress);
-    }
-    record_rule(m, &progress, decision);
-    *rounds = progress.round;
-    return RT_OK;
 }
 
 /* ---- step 5 ------------------------------------------------------------------------------------------------------------------- */
@@ -304,48 +160,48 @@ RT_BLOCKS static enum rt_error send_state(struct migration_source *m)
     uint32_t length = 0;
     enum rt_error err = rt_vm_state_save(rt, m->vm, &state, &length);
     if (err != RT_OK) {
-        say_why(m, "the state could not be saved: ", reason(m, err));
+        migration_source_why(m, "the state could not be saved: ", migration_source_reason(m, err));
         return err;
     }
     struct migration_message message = {.type = MIGRATION_STATE, .id = m->id, .length = length};
-    err = migration_send(rt, m->stream, &message, state, deadline_of(m));
+    err = migration_send(rt, m->stream, &message, state, migration_source_deadline(m));
     rt_free(rt, state);
     if (err != RT_OK) {
-        say_why(m, "the state could not be sent: ", reason(m, err));
+        migration_source_why(m, "the state could not be sent: ", migration_source_reason(m, err));
     }
     return err;
 }
 
-RT_BLOCKS static enum rt_error stop_and_copy(struct migration_source *m, uint32_t rounds)
+RT_BLOCKS static enum rt_error stop_and_copy(struct migration_source *m)
 {
     struct rt *rt = m->service->rt;
-    struct sent sent = {0};
     uint64_t left = 0;
-    rt_time began = rt_now(rt);
+    m->paused_at = rt_now(rt);
     enum rt_error err = rt_vm_pause(rt, m->vm);
     if (err != RT_OK) {
-        say_why(m, "the VM could not be paused: ", reason(m, err));
+        migration_source_why(m, "the VM could not be paused: ", migration_source_reason(m, err));
         return err;
     }
     m->paused = true;
     m->give_up_at = RT_FOREVER; /* to wake it here again would take as long as to go on */
-    if (!RT_PLANTED(no_final_harvest)) {
-        err = harvest(m, &left);
-    }
-    if (err == RT_OK) {
-        err = send_dirty(m, &sent);
-    }
+    err = migration_rounds_send_rest(m, &left);
     if (err == RT_OK) {
         err = send_state(m);
     }
+    return err == RT_OK ? migration_rounds_confirm_rest(m) : err;
+}
+
+/* Steps 4 and 5; the workers go with them. */
+RT_BLOCKS static enum rt_error copy_memory(struct migration_source *m)
+{
+    begin_step(m, LIVE_MIGRATION_PRE_COPY);
+    enum rt_error err = migration_rounds_copy(m);
     if (err == RT_OK) {
-        err = confirm_round(m, rounds + 1);
+        begin_step(m, LIVE_MIGRATION_STOP_COPY);
+        err = stop_and_copy(m);
     }
-    if (err != RT_OK) {
-        return err;
-    }
-    record_round(m, rounds + 1, &sent, rt_now(rt) - began, 0, 0);
-    return RT_OK;
+    migration_rounds_end(m);
+    return err;
 }
 
 /* ---- steps 6 and 7 -------------------------------------------------------------------------------------------------------------- */
@@ -370,7 +226,7 @@ RT_BLOCKS static enum rt_error commit(struct migration_source *m)
         perhaps = perhaps || err == RT_TIMED_OUT || err == RT_CANCELLED;
         if (!perhaps) {
             m->given = false;
-            say_why(m, "the node's store failed: ", reason(m, err));
+            migration_source_why(m, "the node's store failed: ", migration_source_reason(m, err));
             return err;
         }
         if (rt_sleep_until(rt, rt_now(rt) + m->service->settings.retry_ns) != RT_OK) {
@@ -388,15 +244,15 @@ RT_BLOCKS static enum rt_error give(struct migration_source *m)
 {
     struct rt *rt = m->service->rt;
     uint64_t ignored = 0;
-    enum rt_error err =
-        migration_say(rt, m->stream, MIGRATION_PREPARE, m->id, m->entries_sent, deadline_of(m));
+    enum rt_error err = migration_say(rt, m->stream, MIGRATION_PREPARE, m->id, m->entries_sent,
+                                      migration_source_deadline(m));
     if (err != RT_OK) {
-        say_why(m, "PREPARE could not be sent: ", reason(m, err));
+        migration_source_why(m, "PREPARE could not be sent: ", migration_source_reason(m, err));
         return err;
     }
-    err = await(m, MIGRATION_READY, &ignored);
+    err = migration_source_await(m, MIGRATION_READY, &ignored);
     if (err == RT_OK) {
-        err = still_wanted(m);
+        err = migration_source_wanted(m);
     }
     return err == RT_OK ? commit(m) : err;
 }
@@ -411,8 +267,8 @@ RT_BLOCKS static void free_given(struct rt *rt, struct migration_source *m)
     while (migration_journal_remove(rt, m->id) == RT_TIMED_OUT) {
     }
     migration_record_handover(rt, m->order.request, m->id, "freed");
-    (void)!migration_say(rt, m->stream, MIGRATION_FORGET, m->id, 0, deadline_of(m));
-    say_why(m, "completed", "");
+    (void)!migration_say(rt, m->stream, MIGRATION_FORGET, m->id, 0, migration_source_deadline(m));
+    migration_source_why(m, "completed", "");
 }
 
 /* The VM goes on here as it was before its migration. */
@@ -436,16 +292,16 @@ RT_BLOCKS static void take_back(struct rt *rt, struct migration_source *m)
     }
     if (m->vm == NULL) {
         migration_record_handover(rt, m->order.request, m->id, "lost with its host");
-        say_why(m, "lost: the source rebooted and the target had discarded it", "");
+        migration_source_why(m, "lost: the source rebooted and the target had discarded it", "");
         return;
     }
-    while (rt_vm_disks_acquire(rt, m->vm, deadline_of(m)) != RT_OK) {
+    while (rt_vm_disks_acquire(rt, m->vm, migration_source_deadline(m)) != RT_OK) {
         if (rt_sleep_until(rt, rt_now(rt) + m->service->settings.retry_ns) != RT_OK) {
             return;
         }
     }
     migration_record_handover(rt, m->order.request, m->id, "taken back");
-    say_why(m, "the target discarded it; it runs on at the source", "");
+    migration_source_why(m, "the target discarded it; it runs on at the source", "");
     run_on(m);
 }
 
@@ -459,10 +315,11 @@ bool migration_source_settle(struct rt *rt, struct migration_source *m)
                 ? RT_OK
                 : migration_connect(rt, &m->order.target, MIGRATION_ASK_NS, RT_FOREVER, &m->stream);
         if (err == RT_OK) {
-            err = migration_say(rt, m->stream, MIGRATION_GO, m->id, 0, deadline_of(m));
+            err =
+                migration_say(rt, m->stream, MIGRATION_GO, m->id, 0, migration_source_deadline(m));
         }
         if (err == RT_OK) {
-            err = migration_receive(rt, m->stream, &answer, deadline_of(m));
+            err = migration_receive(rt, m->stream, &answer, migration_source_deadline(m));
         }
         if (err == RT_OK && answer.id == m->id && answer.type == MIGRATION_DONE) {
             free_given(rt, m);
@@ -493,13 +350,12 @@ RT_BLOCKS static enum rt_error live_migrate(struct migration_source *m)
 {
     struct rt *rt = m->service->rt;
     uint64_t ignored = 0;
-    uint32_t rounds = 0;
 
     begin_step(m, LIVE_MIGRATION_CONNECT);
     enum rt_error err =
         migration_connect(rt, &m->order.target, MIGRATION_CONNECT_NS, m->give_up_at, &m->stream);
     if (err != RT_OK) {
-        say_why(m, "no connection to the target: ", reason(m, err));
+        migration_source_why(m, "no connection to the target: ", migration_source_reason(m, err));
         return err;
     }
     begin_step(m, LIVE_MIGRATION_CONFIGURE);
@@ -508,17 +364,11 @@ RT_BLOCKS static enum rt_error live_migrate(struct migration_source *m)
         return err;
     }
     begin_step(m, LIVE_MIGRATION_RESERVE);
-    err = await(m, MIGRATION_RESERVED, &ignored);
+    err = migration_source_await(m, MIGRATION_RESERVED, &ignored);
     if (err != RT_OK) {
         return err;
     }
-    begin_step(m, LIVE_MIGRATION_PRE_COPY);
-    err = copy_rounds(m, &rounds);
-    if (err != RT_OK) {
-        return err;
-    }
-    begin_step(m, LIVE_MIGRATION_STOP_COPY);
-    err = stop_and_copy(m, rounds);
+    err = copy_memory(m);
     if (err != RT_OK) {
         return err;
     }
@@ -527,7 +377,7 @@ RT_BLOCKS static enum rt_error live_migrate(struct migration_source *m)
     if (err != RT_OK) {
         return err;
     }
-    while (rt_vm_disks_release(rt, m->vm, deadline_of(m)) == RT_TIMED_OUT) {
+    while (rt_vm_disks_release(rt, m->vm, migration_source_deadline(m)) == RT_TIMED_OUT) {
     }
     begin_step(m, LIVE_MIGRATION_RESUME);
     return migration_source_settle(rt, m) ? RT_OK : RT_CANCELLED;
@@ -558,6 +408,17 @@ static bool is_leaving(const struct migration_source *m)
     return s != NULL;
 }
 
+/* One that is more urgent waits for the same pair. */
+static bool gives_way(const struct migration_source *m)
+{
+    const struct migration_source *s = m->service->outgoing;
+    while (s != NULL && !(s->waited && !s->counted && s->order.priority > m->order.priority &&
+                          strcmp(s->order.target.name, m->order.target.name) == 0)) {
+        s = s->next;
+    }
+    return s != NULL;
+}
+
 /* Says, once, that it waits. */
 static void record_waits(struct migration_source *m)
 {
@@ -571,21 +432,21 @@ static void record_waits(struct migration_source *m)
     }
 }
 
-/* Waits for the turn of the pair and of the VM; the earlier order goes first. */
+/* Waits for the turn of the pair and of the VM; the more urgent, else the earlier order goes first. */
 RT_BLOCKS static enum rt_error take_place(struct migration_source *m)
 {
     struct migration_service *service = m->service;
     for (;;) {
         bool leaving = is_leaving(m);
-        if (!leaving &&
+        if (!leaving && !(m->order.queue_when_busy && gives_way(m)) &&
             migration_pair_active(service, m->order.target.name) < service->settings.max_per_pair) {
             break;
         }
         if (!m->order.queue_when_busy) {
-            say_why(m,
-                    leaving ? "refused: the VM is already on its way"
-                            : "refused: another migration runs between these nodes",
-                    "");
+            migration_source_why(m,
+                                 leaving ? "refused: the VM is already on its way"
+                                         : "refused: another migration runs between these nodes",
+                                 "");
             return RT_DENIED;
         }
         record_waits(m);
@@ -593,7 +454,7 @@ RT_BLOCKS static enum rt_error take_place(struct migration_source *m)
         if (err == RT_CANCELLED) {
             return err;
         }
-        err = still_wanted(m);
+        err = migration_source_wanted(m);
         if (err != RT_OK) {
             return err;
         }
@@ -617,12 +478,12 @@ RT_BLOCKS static bool wait_for_target(struct migration_source *m)
     rt_time until =
         rt_now(rt) + pause / 2 + (rt_time)(rt_draw(rt, "migration-retry", m->id) % (uint64_t)pause);
     until = until < m->give_up_at ? until : m->give_up_at;
-    while (rt_now(rt) < until && still_wanted(m) == RT_OK) {
+    while (rt_now(rt) < until && migration_source_wanted(m) == RT_OK) {
         if (rt_wait(rt, &m->service->changed, until) == RT_CANCELLED) {
             return false;
         }
     }
-    return still_wanted(m) == RT_OK;
+    return migration_source_wanted(m) == RT_OK;
 }
 
 /* One at a time: between reading the counter and storing it another task would read the same, and two migrations bear one id. */
@@ -645,7 +506,7 @@ RT_BLOCKS static enum rt_error take_id(struct migration_source *m)
         rt_signal_all(rt, &service->changed);
     }
     if (err != RT_OK) {
-        say_why(m, "no id from the journal: ", reason(m, err));
+        migration_source_why(m, "no id from the journal: ", migration_source_reason(m, err));
     }
     return err;
 }
@@ -656,19 +517,19 @@ RT_BLOCKS static enum rt_error prepare(struct migration_source *m)
     struct rt *rt = m->service->rt;
     struct rt_vm_info info;
     if (rt_vm_find(rt, m->order.vm, &m->vm) != RT_OK) {
-        say_why(m, "no such VM on this node", "");
+        migration_source_why(m, "no such VM on this node", "");
         return RT_NOT_FOUND;
     }
     rt_vm_info(rt, m->vm, &info);
     if (info.state != RT_VM_RUNNING) {
-        say_why(m, "the VM does not run", "");
+        migration_source_why(m, "the VM does not run", "");
         return RT_WRONG_STATE;
     }
     m->pages = info.pages;
     rt_free(rt, m->dirty);
     m->dirty = rt_alloc(rt, (size_t)((info.pages + WORD_BITS - 1) / WORD_BITS) * sizeof *m->dirty);
     if (m->dirty == NULL) {
-        say_why(m, "no memory at the source", "");
+        migration_source_why(m, "no memory at the source", "");
         return RT_NO_MEMORY;
     }
     return take_id(m);

@@ -3,6 +3,7 @@
 #define ORRERY_CLUSTER_MIGRATION_INTERNAL_H
 
 #include "cluster/migration_journal.h"
+#include "cluster/migration_packer.h"
 #include "cluster/migration_records.h"
 #include "cluster/migration_service.h"
 
@@ -10,6 +11,11 @@
  * second. Later ones are tried again and again anyway. */
 #define MIGRATION_CONNECT_NS 2500000000
 #define MIGRATION_ASK_NS     1000000000
+
+/* Counts of one round. */
+struct migration_sent {
+    uint64_t pages, zero_pages, bytes;
+};
 
 /* An outgoing migration, from the order to its settlement. On the list of its service until it is freed. */
 struct migration_source {
@@ -25,10 +31,23 @@ struct migration_source {
     uint64_t *dirty; /* bitmap: what the present round sends */
     struct migration_batch batch;
     struct rt_slices slices;
-    bool counted; /* takes one of the pair's places, and its VM */
-    bool waited;  /* said so */
-    bool given;   /* GIVEN is durable, or may be: cancel is too late */
-    bool sure;    /* GIVEN is durable: GO may be said */
+    /* rounds (cluster/migration_rounds.h) */
+    struct migration_progress progress;
+    struct migration_sent sent;      /* in this round */
+    struct migration_packer *packer; /* NULL where pages go as they are */
+    uint64_t *again;                 /* bitmap: written again in this round; NULL: not looked at */
+    uint64_t skipped_pages;          /* in this round */
+    uint64_t peek_at_pages;          /* when so many have been sent, `again` is old */
+    uint64_t left_pages;             /* of this round */
+    enum migration_decision early;   /* what ended a round half-way */
+    uint64_t rate_bps;               /* 0: as fast as it goes */
+    rt_time pace_at;                 /* the next batch may go */
+    rt_time paused_at;
+    uint32_t share_percent; /* of its time that the guest has; 0 outside of rounds */
+    bool counted;           /* takes one of the pair's places, and its VM */
+    bool waited;            /* said so */
+    bool given;             /* GIVEN is durable, or may be: cancel is too late */
+    bool sure;              /* GIVEN is durable: GO may be said */
     bool cancel_asked;
     bool paused; /* by us */
     bool logging;
@@ -73,6 +92,22 @@ RT_BLOCKS void migration_source_run(struct rt *rt, void *source);
 RT_BLOCKS bool migration_source_settle(struct rt *rt, struct migration_source *source);
 void migration_source_free(struct rt *rt, struct migration_source *source);
 
+/* ---- what its parts share (cluster/live_migration.c) ---- */
+
+/* Why it ended, for the record: two parts, cut where they do not fit. */
+void migration_source_why(struct migration_source *m, const char *what, const char *detail);
+/* What a failed call came to. A deadline is that of the time limit (migration_source_deadline) once that has passed. */
+const char *migration_source_reason(const struct migration_source *m, enum rt_error err);
+/* Progress must come within the stall limit, and all of it within the time limit. */
+rt_time migration_source_deadline(const struct migration_source *m);
+/* What stops a migration between two of its actions. RT_CANCELLED and the reason in words, or RT_OK. */
+RT_CHECKED enum rt_error migration_source_wanted(struct migration_source *m);
+/* Waits for an answer of one type. REFUSED comes with words, and is IN_USE where a later attempt may do better; anything else is
+ * INVALID. */
+RT_CHECKED RT_BLOCKS enum rt_error migration_source_await(struct migration_source *m,
+                                                          enum migration_message_type type,
+                                                          uint64_t *argument);
+
 /* Serves one connection whose first message was CONFIGURE, to its end. */
 RT_BLOCKS void migration_target_serve(struct rt *rt, struct migration_service *service,
                                       struct rt_stream *stream,
@@ -98,5 +133,8 @@ RT_CHECKED RT_BLOCKS enum rt_error migration_say(struct rt *rt, struct rt_stream
                                                  enum migration_message_type type, uint64_t id,
                                                  uint64_t argument, rt_time deadline);
 void migration_record_handover(struct rt *rt, uint64_t request, uint64_t id, const char *state);
+/* What compression did at one end: "source", "target". */
+void migration_record_packed(struct rt *rt, uint64_t request, uint64_t pages, uint64_t before,
+                             uint64_t after, rt_time busy_ns, const char *end);
 
 #endif

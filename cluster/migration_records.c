@@ -39,4 +39,29 @@ const struct rt_record_kind migration_record_kinds[MIGRATION_RECORDS] = {
                                     {"completed", RT_UNIT_FLAG},
                                     {"id", RT_UNIT_NUMBER}},
                          .text = "how"},
+    [MIGRATION_PACE] =
+        {.name = "migration.pace",
+         .meaning =
+             "What the policy allowed a round: the rate (0: any), and the pages that it left "
+             "for the next because they were written again before their turn.",
+         .fields = {{"request", RT_UNIT_NUMBER},
+                    {"round", RT_UNIT_COUNT},
+                    {"rate", RT_UNIT_BPS},
+                    {"skipped", RT_UNIT_PAGES}}},
+    [MIGRATION_THROTTLED] =
+        {.name = "migration.throttled",
+         .meaning = "From this round on the guest has so many percent of its processor time.",
+         .fields = {{"request", RT_UNIT_NUMBER},
+                    {"round", RT_UNIT_COUNT},
+                    {"left", RT_UNIT_COUNT}}},
+    [MIGRATION_PACKED_PAGES] =
+        {.name = "migration.packed",
+         .meaning = "What compression did at one end of a migration: pages, their bytes before and "
+                    "after, the processor time that it took there.",
+         .fields = {{"request", RT_UNIT_NUMBER},
+                    {"pages", RT_UNIT_PAGES},
+                    {"before", RT_UNIT_BYTES},
+                    {"after", RT_UNIT_BYTES},
+                    {"busy", RT_UNIT_NS}},
+         .text = "end"},
 };

@@ -12,6 +12,9 @@ enum migration_record {
     MIGRATION_RULE, /* {request, rounds}; text: why pre-copy stopped */
     MIGRATION_HANDOVER, /* {request, id}; text: prepared, given, owned, discarded, taken back, freed, forgotten, forced */
     MIGRATION_ENDED, /* {request, completed, id}; text: how it ended, in words; from the source */
+    MIGRATION_PACE, /* {request, round, rate, skipped}: of a round whose policy has a say in that */
+    MIGRATION_THROTTLED, /* {request, round, left}: from this round on the guest has so many percent */
+    MIGRATION_PACKED_PAGES, /* {request, pages, before, after, busy}; text: source, target */
     MIGRATION_RECORDS
 };
 extern const struct rt_record_kind migration_record_kinds[MIGRATION_RECORDS];

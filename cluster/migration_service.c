@@ -59,6 +59,14 @@ void migration_record_handover(struct rt *rt, uint64_t request, uint64_t id, con
     rt_record(rt, &migration_record_kinds[MIGRATION_HANDOVER], values, state);
 }
 
+void migration_record_packed(struct rt *rt, uint64_t request, uint64_t pages, uint64_t before,
+                             uint64_t after, rt_time busy_ns, const char *end)
+{
+    const int64_t values[] = {(int64_t)request, (int64_t)pages, (int64_t)before, (int64_t)after,
+                              busy_ns};
+    rt_record(rt, &migration_record_kinds[MIGRATION_PACKED_PAGES], values, end);
+}
+
 /* ---- what comes in ---------------------------------------------------------------------------------------------------- */
 
 /* A target asks what became of an id (H5). Whoever is at work on it here knows best; without anybody the journal does. To an owner only
@@ -254,7 +262,8 @@ enum rt_error migration_service_order(struct migration_service *service,
                                       const struct migration_order *order)
 {
     struct rt *rt = service->rt;
-    if (order->request == 0 || order->policy.rounds_max == 0 || order->target.address_count == 0) {
+    if (order->request == 0 || !migration_policy_valid(&order->policy) ||
+        order->compress_workers > MIGRATION_WORKERS_MAX || order->target.address_count == 0) {
         return RT_INVALID;
     }
     struct migration_source *source = rt_alloc(rt, sizeof *source);

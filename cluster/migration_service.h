@@ -42,8 +42,11 @@ struct migration_order {
     struct migration_peer self;   /* where the target finds this node again */
     struct migration_peer target; /* addresses in the order in which to try them */
     struct migration_policy policy;
-    rt_time time_limit_ns; /* until the VM is paused; 0: none */
-    bool queue_when_busy;  /* wait for the pair's turn, here and at the target; else refuse */
+    uint32_t compress_workers; /* 0: pages go as they are; at most MIGRATION_WORKERS_MAX */
+    rt_time time_limit_ns;     /* until the VM is paused; 0: none */
+    uint32_t
+        priority; /* of those that wait for the same pair the highest goes first, of equals the earliest */
+    bool queue_when_busy; /* wait for the pair's turn, here and at the target; else refuse */
     struct rt_announcement announcement; /* of the VM, at the target */
 };
 

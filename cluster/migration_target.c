@@ -11,6 +11,7 @@ struct filling {
     struct migration_batch *batch;
     struct rt_slices slices;
     bool state_loaded;
+    struct migration_packer_totals packed; /* what came compressed */
 };
 
 struct migration_incoming *migration_incoming_find(struct migration_service *service, uint64_t id)
@@ -121,24 +122,40 @@ RT_BLOCKS static enum rt_error load_state(struct rt *rt, struct filling *filling
     return err;
 }
 
+/* Receives a batch and stores it; of one that comes compressed, counts what that costs. */
+RT_BLOCKS static enum rt_error take_batch(struct rt *rt, struct filling *filling,
+                                          const struct migration_message *message, rt_time deadline)
+{
+    struct migration_batch *batch = filling->batch;
+    rt_time busy = rt_busy(rt);
+    enum rt_error err =
+        migration_receive_pages(rt, filling->stream, message, batch, &filling->slices, deadline);
+    if (err != RT_OK) {
+        return err;
+    }
+    if (message->type == MIGRATION_PACKED) {
+        filling->packed.busy_ns += rt_busy(rt) - busy;
+        filling->packed.pages += batch->page_count;
+        filling->packed.before_bytes += (uint64_t)batch->page_count * RT_PAGE_BYTES;
+        filling->packed.after_bytes += message->length - 8 * message->argument;
+    }
+    err = store_batch(rt, filling->incoming, batch);
+    migration_release_batch(rt, batch);
+    return err;
+}
+
 /* One message of the source while the VM is FILLING. */
 RT_BLOCKS static enum rt_error fill_with(struct rt *rt, struct filling *filling,
                                          const struct migration_message *message, rt_time deadline)
 {
     struct migration_incoming *incoming = filling->incoming;
-    enum rt_error err;
     if (message->id != incoming->entry.id) {
         return RT_INVALID;
     }
     switch (message->type) {
     case MIGRATION_PAGES:
-        err = migration_receive_pages(rt, filling->stream, message, filling->batch,
-                                      &filling->slices, deadline);
-        if (err == RT_OK) {
-            err = store_batch(rt, incoming, filling->batch);
-            migration_release_batch(rt, filling->batch);
-        }
-        return err;
+    case MIGRATION_PACKED:
+        return take_batch(rt, filling, message, deadline);
     case MIGRATION_ROUND_END:
         return migration_say(rt, filling->stream, MIGRATION_ROUND_OK, incoming->entry.id,
                              incoming->entries_received, deadline);
@@ -292,6 +309,11 @@ RT_BLOCKS static bool fill_entry(struct rt *rt, struct migration_incoming *incom
     }
     rt_release_all(rt, &filling.slices);
     rt_free(rt, filling.batch);
+    if (filling.packed.pages > 0) {
+        migration_record_packed(rt, incoming->entry.request, filling.packed.pages,
+                                filling.packed.before_bytes, filling.packed.after_bytes,
+                                filling.packed.busy_ns, "target");
+    }
     if (err == RT_OK) {
         return true;
     }

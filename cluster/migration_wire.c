@@ -6,7 +6,8 @@
 #define CONFIGURE_TAIL_BYTES 32u         /* announcement and length of the configuration */
 #define ANNOUNCEMENTS_MAX    100u
 #define ANNOUNCE_GAP_NS_MAX  3600000000000u
-#define READ_PAGES           8u /* taken out of the stream at a time: 32 KiB fit any receive buffer */
+#define READ_BYTES           32768u /* taken out of the stream at a time: fits any receive buffer */
+#define PAGE_PARTS_MAX       8u
 
 static void put_be(uint8_t *bytes, uint64_t value, uint32_t width)
 {
@@ -30,7 +31,7 @@ const char *migration_message_name(enum migration_message_type type)
     static const char *const names[MIGRATION_MESSAGE_TYPES] = {
         "?",        "CONFIGURE", "RESERVED",  "REFUSED", "PAGES", "ROUND_END",
         "ROUND_OK", "STATE",     "PREPARE",   "READY",   "GO",    "DONE",
-        "FORGET",   "CANCEL",    "DISCARDED", "DISCARD", "QUERY",
+        "FORGET",   "CANCEL",    "DISCARDED", "DISCARD", "QUERY", "PACKED",
     };
     return type < MIGRATION_MESSAGE_TYPES ? names[type] : names[0];
 }
@@ -49,16 +50,27 @@ static bool length_allowed(enum migration_message_type type, uint64_t argument, 
         return argument > 0 && argument <= MIGRATION_BATCH_PAGES && length >= argument * 8 &&
                length <= argument * (8 + RT_PAGE_BYTES) &&
                (length - argument * 8) % RT_PAGE_BYTES == 0;
+    case MIGRATION_PACKED:
+        return argument > 0 && argument <= MIGRATION_BATCH_PAGES && length >= argument * 8 &&
+               length <= argument * (8 + RT_PAGE_BYTES);
     default:
         return length == 0;
     }
+}
+
+/* The least version that has a type. */
+static uint32_t version_of(const struct migration_message *message)
+{
+    return message->version != 0               ? message->version
+           : message->type == MIGRATION_PACKED ? MIGRATION_VERSION_PACKED
+                                               : MIGRATION_VERSION;
 }
 
 void migration_encode_header(const struct migration_message *message,
                              uint8_t bytes[MIGRATION_HEADER_BYTES])
 {
     put_be(bytes, MAGIC, 4);
-    put_be(bytes + 4, MIGRATION_VERSION, 2);
+    put_be(bytes + 4, version_of(message), 2);
     put_be(bytes + 6, (uint64_t)message->type, 2);
     put_be(bytes + 8, message->id, 8);
     put_be(bytes + 16, message->argument, 8);
@@ -69,9 +81,10 @@ void migration_encode_header(const struct migration_message *message,
 enum rt_error migration_decode_header(const uint8_t bytes[MIGRATION_HEADER_BYTES],
                                       struct migration_message *message)
 {
-    uint64_t type = get_be(bytes + 6, 2);
-    if (get_be(bytes, 4) != MAGIC || get_be(bytes + 4, 2) != MIGRATION_VERSION || type == 0 ||
-        type >= MIGRATION_MESSAGE_TYPES) {
+    uint64_t type = get_be(bytes + 6, 2), version = get_be(bytes + 4, 2);
+    uint32_t least = type == MIGRATION_PACKED ? MIGRATION_VERSION_PACKED : MIGRATION_VERSION;
+    if (get_be(bytes, 4) != MAGIC || version < least || version > MIGRATION_VERSION_PACKED ||
+        type == 0 || type >= MIGRATION_MESSAGE_TYPES) {
         return RT_INVALID;
     }
     struct migration_message decoded = {
@@ -80,6 +93,7 @@ enum rt_error migration_decode_header(const uint8_t bytes[MIGRATION_HEADER_BYTES
         .argument = get_be(bytes + 16, 8),
         .length = (uint32_t)get_be(bytes + 24, 4),
         .crc = (uint32_t)get_be(bytes + 28, 4),
+        .version = (uint32_t)version,
     };
     if (!length_allowed(decoded.type, decoded.argument, decoded.length)) {
         return RT_INVALID;
@@ -152,15 +166,29 @@ enum rt_error migration_decode_configure(const uint8_t *bytes, uint32_t length,
 
 /* ---- sending -------------------------------------------------------------------------------------------------------- */
 
-/* Sets the CRC of header and content, and writes the header's bytes. */
-static void seal_header(struct rt *rt, struct migration_message message, uint32_t content_crc,
-                        uint8_t bytes[MIGRATION_HEADER_BYTES])
+/* Sets the CRC of header and of the content that it covers, and writes the header's bytes. */
+static void seal(struct rt *rt, struct migration_message message, uint32_t content_crc,
+                 uint32_t content_length, uint8_t bytes[MIGRATION_HEADER_BYTES])
 {
     message.crc = 0;
     migration_encode_header(&message, bytes);
     uint32_t crc = rt_crc32c(rt, 0, bytes, MIGRATION_HEADER_BYTES);
-    message.crc = rt_crc32c_concat(rt, crc, content_crc, message.length);
+    message.crc = rt_crc32c_concat(rt, crc, content_crc, content_length);
     migration_encode_header(&message, bytes);
+}
+
+static void seal_header(struct rt *rt, struct migration_message message, uint32_t content_crc,
+                        uint8_t bytes[MIGRATION_HEADER_BYTES])
+{
+    seal(rt, message, content_crc, message.length, bytes);
+}
+
+/* The CRC of PACKED covers its entries and its pages as they were. */
+static uint32_t covered_bytes(const struct migration_message *message, uint32_t page_count)
+{
+    return message->type == MIGRATION_PACKED
+               ? 8 * (uint32_t)message->argument + RT_PAGE_BYTES * page_count
+               : message->length;
 }
 
 enum rt_error migration_send(struct rt *rt, struct rt_stream *stream,
@@ -205,6 +233,52 @@ enum rt_error migration_send_pages(struct rt *rt, struct rt_stream *stream, uint
     return err;
 }
 
+void migration_pack(struct rt *rt, struct migration_batch *batch)
+{
+    for (uint32_t i = 0; i < batch->page_count; i++) {
+        if (rt_page_compress(rt, batch->pages[i], &batch->packed[i]) != RT_OK) {
+            batch->packed[i] = (struct rt_slice){0}; /* it goes as it is */
+        }
+        RT_ASSERT(rt, batch->packed[i].length < RT_PAGE_BYTES);
+    }
+}
+
+enum rt_error migration_send_packed(struct rt *rt, struct rt_stream *stream, uint64_t id,
+                                    struct migration_batch *batch, uint64_t *bytes,
+                                    rt_time deadline)
+{
+    uint8_t head[MIGRATION_HEADER_BYTES + 8 * MIGRATION_BATCH_PAGES];
+    struct rt_slice slices[1 + MIGRATION_BATCH_PAGES];
+    uint32_t page = 0, length = 8 * batch->count;
+    RT_ASSERT(rt, batch->count > 0 && batch->count <= MIGRATION_BATCH_PAGES);
+    RT_ASSERT(rt, batch->page_count <= batch->count);
+    for (uint32_t i = 0; i < batch->count; i++) {
+        uint32_t wire = 0;
+        if ((batch->entries[i] & 1) == 0) {
+            slices[1 + page] =
+                batch->packed[page].length > 0
+                    ? batch->packed[page]
+                    : (struct rt_slice){.page = batch->pages[page], .length = RT_PAGE_BYTES};
+            wire = slices[1 + page++].length;
+        }
+        length += wire;
+        put_be(head + MIGRATION_HEADER_BYTES + 8 * i, batch->entries[i] >> 1 << 16 | wire, 8);
+    }
+    uint32_t crc = rt_crc32c(rt, 0, head + MIGRATION_HEADER_BYTES, 8 * (size_t)batch->count);
+    for (uint32_t i = 0; i < batch->page_count; i++) {
+        crc = rt_crc32c_concat(rt, crc, rt_page_crc32c(rt, batch->pages[i]), RT_PAGE_BYTES);
+    }
+    struct migration_message message = {
+        .type = MIGRATION_PACKED, .id = id, .argument = batch->count, .length = length};
+    seal(rt, message, crc, covered_bytes(&message, batch->page_count), head);
+    slices[0] =
+        (struct rt_slice){.bytes = head, .length = MIGRATION_HEADER_BYTES + 8 * batch->count};
+    *bytes = MIGRATION_HEADER_BYTES + length;
+    enum rt_error err = rt_write(rt, stream, slices, 1 + batch->page_count, deadline);
+    migration_release_batch(rt, batch);
+    return err;
+}
+
 /* ---- receiving ------------------------------------------------------------------------------------------------------ */
 
 enum rt_error migration_receive(struct rt *rt, struct rt_stream *stream,
@@ -230,10 +304,10 @@ enum rt_error migration_receive(struct rt *rt, struct rt_stream *stream,
 
 /* Compares the CRC that came with the header with that of what came. */
 static enum rt_error check_crc(struct rt *rt, const struct migration_message *message,
-                               uint32_t content_crc)
+                               uint32_t content_crc, uint32_t covered)
 {
     uint8_t sealed[MIGRATION_HEADER_BYTES];
-    seal_header(rt, *message, content_crc, sealed);
+    seal(rt, *message, content_crc, covered, sealed);
     return get_be(sealed + 28, 4) == message->crc ? RT_OK : RT_INVALID;
 }
 
@@ -257,7 +331,7 @@ enum rt_error migration_receive_content(struct rt *rt, struct rt_stream *stream,
         at += piece;
     }
     if (err == RT_OK) {
-        err = check_crc(rt, message, rt_crc32c(rt, 0, bytes, message->length));
+        err = check_crc(rt, message, rt_crc32c(rt, 0, bytes, message->length), message->length);
     }
     if (err != RT_OK) {
         rt_free(rt, bytes);
@@ -267,45 +341,66 @@ enum rt_error migration_receive_content(struct rt *rt, struct rt_stream *stream,
     return RT_OK;
 }
 
-/* Makes `count` pages from slices that hold exactly their bytes, whatever the cuts; adds their CRCs and hands them to the batch. */
-static enum rt_error take_pages(struct rt *rt, const struct rt_slices *slices, uint32_t count,
+/* Takes the next `length` bytes of the slices, whatever the cuts; `at` and `into` say where they begin and are moved on. As many parts as were
+ * made of them, 0 where there would be too many. */
+static uint32_t take_parts(const struct rt_slices *slices, uint32_t length, uint32_t *at,
+                           uint32_t *into, struct rt_slice parts[PAGE_PARTS_MAX])
+{
+    uint32_t bytes = 0, count = 0;
+    while (bytes < length && count < PAGE_PARTS_MAX && *at < slices->count) {
+        struct rt_slice part = slices->items[*at];
+        part.offset += *into;
+        part.length -= *into;
+        if (part.length > length - bytes) {
+            part.length = length - bytes;
+            *into += part.length;
+        } else {
+            (*at)++;
+            *into = 0;
+        }
+        bytes += part.length;
+        parts[count++] = part;
+    }
+    return bytes == length ? count : 0;
+}
+
+/* Makes `count` pages from slices that hold exactly their bytes on the wire; adds their CRCs and hands them to the batch. */
+static enum rt_error take_pages(struct rt *rt, const struct rt_slices *slices,
+                                const uint16_t *lengths, uint32_t count,
                                 struct migration_batch *batch, uint32_t *crc)
 {
-    struct rt_slice parts[8];
+    struct rt_slice parts[PAGE_PARTS_MAX];
     uint32_t at = 0, into = 0; /* slice, and bytes of it already used */
     for (uint32_t page = 0; page < count; page++) {
-        uint32_t bytes = 0, part_count = 0;
-        while (bytes < RT_PAGE_BYTES && part_count < 8 && at < slices->count) {
-            struct rt_slice part = slices->items[at];
-            part.offset += into;
-            part.length -= into;
-            if (part.length > RT_PAGE_BYTES - bytes) {
-                part.length = RT_PAGE_BYTES - bytes;
-                into += part.length;
-            } else {
-                at++;
-                into = 0;
-            }
-            bytes += part.length;
-            parts[part_count++] = part;
+        struct rt_page *out = &batch->pages[batch->page_count];
+        uint32_t part_count = take_parts(slices, lengths[page], &at, &into, parts);
+        if (part_count == 0) {
+            return RT_INVALID;
         }
-        enum rt_error err = rt_page_make(rt, parts, part_count, &batch->pages[batch->page_count]);
+        enum rt_error err = lengths[page] == RT_PAGE_BYTES
+                                ? rt_page_make(rt, parts, part_count, out)
+                                : rt_page_expand(rt, parts, part_count, out);
         if (err != RT_OK) {
             return err;
         }
+        batch->packed[batch->page_count] = (struct rt_slice){0};
         uint32_t page_crc = rt_page_crc32c(rt, batch->pages[batch->page_count++]);
         *crc = rt_crc32c_concat(rt, *crc, page_crc, RT_PAGE_BYTES);
     }
     return RT_OK;
 }
 
-/* Reads the entries of PAGES; INVALID where they name another number of pages than the length has room for. */
+/* Reads the entries of PAGES or PACKED, the latter's turned into the former's, and how many bytes each page has on the wire. INVALID where
+ * they name other content than the length has room for. */
 RT_BLOCKS static enum rt_error receive_entries(struct rt *rt, struct rt_stream *stream,
                                                const struct migration_message *message,
-                                               struct migration_batch *batch, uint32_t *pages,
-                                               uint32_t *crc, rt_time deadline)
+                                               struct migration_batch *batch,
+                                               uint16_t lengths[MIGRATION_BATCH_PAGES],
+                                               uint32_t *pages, uint32_t *crc, rt_time deadline)
 {
     uint8_t bytes[8 * MIGRATION_BATCH_PAGES];
+    bool packed = message->type == MIGRATION_PACKED;
+    uint32_t content = 0;
     batch->count = (uint32_t)message->argument;
     enum rt_error err = rt_read_bytes(rt, stream, bytes, 8 * (size_t)batch->count, deadline);
     if (err != RT_OK) {
@@ -314,10 +409,29 @@ RT_BLOCKS static enum rt_error receive_entries(struct rt *rt, struct rt_stream *
     *crc = rt_crc32c(rt, 0, bytes, 8 * (size_t)batch->count);
     *pages = 0;
     for (uint32_t i = 0; i < batch->count; i++) {
-        batch->entries[i] = get_be(bytes + 8 * i, 8);
-        *pages += (batch->entries[i] & 1) == 0;
+        uint64_t entry = get_be(bytes + 8 * i, 8);
+        uint32_t wire = packed ? (uint32_t)(entry & 0xffff) : (entry & 1) == 0 ? RT_PAGE_BYTES : 0;
+        if (wire > RT_PAGE_BYTES) {
+            return RT_INVALID;
+        }
+        batch->entries[i] = packed ? entry >> 16 << 1 | (wire == 0) : entry;
+        if (wire > 0) {
+            lengths[(*pages)++] = (uint16_t)wire;
+            content += wire;
+        }
     }
-    return *pages == (message->length - 8 * batch->count) / RT_PAGE_BYTES ? RT_OK : RT_INVALID;
+    return content == message->length - 8 * batch->count ? RT_OK : RT_INVALID;
+}
+
+/* As many of the pages that are left as fit a read. */
+static uint32_t pages_of_read(const uint16_t *lengths, uint32_t left, uint64_t *bytes)
+{
+    uint32_t count = 0;
+    *bytes = 0;
+    while (count < left && *bytes + lengths[count] <= READ_BYTES) {
+        *bytes += lengths[count++];
+    }
+    return count;
 }
 
 enum rt_error migration_receive_pages(struct rt *rt, struct rt_stream *stream,
@@ -326,20 +440,23 @@ enum rt_error migration_receive_pages(struct rt *rt, struct rt_stream *stream,
                                       rt_time deadline)
 {
     uint32_t pages = 0, crc = 0;
-    RT_ASSERT(rt, message->type == MIGRATION_PAGES);
+    uint16_t lengths[MIGRATION_BATCH_PAGES];
+    RT_ASSERT(rt, message->type == MIGRATION_PAGES || message->type == MIGRATION_PACKED);
     batch->page_count = 0;
-    enum rt_error err = receive_entries(rt, stream, message, batch, &pages, &crc, deadline);
+    enum rt_error err =
+        receive_entries(rt, stream, message, batch, lengths, &pages, &crc, deadline);
     while (err == RT_OK && batch->page_count < pages) {
-        uint32_t count =
-            pages - batch->page_count < READ_PAGES ? pages - batch->page_count : READ_PAGES;
-        err = rt_read_exact(rt, stream, (uint64_t)count * RT_PAGE_BYTES, slices, deadline);
+        const uint16_t *next = &lengths[batch->page_count];
+        uint64_t bytes = 0;
+        uint32_t count = pages_of_read(next, pages - batch->page_count, &bytes);
+        err = rt_read_exact(rt, stream, bytes, slices, deadline);
         if (err == RT_OK) {
-            err = take_pages(rt, slices, count, batch, &crc);
+            err = take_pages(rt, slices, next, count, batch, &crc);
         }
         rt_release(rt, slices);
     }
     if (err == RT_OK) {
-        err = check_crc(rt, message, crc);
+        err = check_crc(rt, message, crc, covered_bytes(message, pages));
     }
     if (err != RT_OK) {
         migration_release_batch(rt, batch);
@@ -351,6 +468,10 @@ void migration_release_batch(struct rt *rt, struct migration_batch *batch)
 {
     for (uint32_t i = 0; i < batch->page_count; i++) {
         rt_page_unref(rt, batch->pages[i]);
+        if (batch->packed[i].length > 0) {
+            rt_page_unref(rt, batch->packed[i].page);
+            batch->packed[i] = (struct rt_slice){0};
+        }
     }
     batch->page_count = 0;
     batch->count = 0;

@@ -1,4 +1,4 @@
-/* cluster/migration_wire.h - the messages of a live migration, version 1 (docs/formats.md, "Live migration").
+/* cluster/migration_wire.h - the messages of a live migration, versions 1 and 2 (docs/formats.md, "Live migration").
  *
  *       0        4       6      8                16               24       28       32
  *      ┌────────┬───────┬──────┬────────────────┬────────────────┬────────┬────────┬─────────────┐
@@ -11,6 +11,7 @@
  *   CONFIGURE   order and VM configuration           RESERVED    memory is reserved
  *                                                    REFUSED     why, in words; argument: 1 if it may try again later
  *   PAGES       argument: entries; see below
+ *   PACKED      the same, compressed
  *   ROUND_END   argument: round                      ROUND_OK    argument: entries received so far
  *   STATE       processor and devices
  *   PREPARE     argument: entries sent in all        READY       PREPARED is durable, it does not run
@@ -21,6 +22,12 @@
  *
  * PAGES: argument entries of 8 bytes, each index << 1 | zero, then 4,096 bytes for each entry whose zero bit is clear.
  *
+ * PACKED: argument entries of 8 bytes, each index << 16 | bytes: 0 for a page that is all zero, 4,096 for one that follows as it is, else how
+ * many bytes its compressed form has, which follows; then what follows, in that order. Its CRC covers the pages as they were before.
+ *
+ * Version 2 is version 1 and PACKED. A message says the least version that has it; CONFIGURE says 2 where PACKED may come, so that a target
+ * that does not know it refuses at once.
+ *
  *  W1. A message is used only after its CRC was right, content included.
  *  W2. Lengths are checked against what the type allows before memory is taken. */
 #ifndef ORRERY_CLUSTER_MIGRATION_WIRE_H
@@ -28,14 +35,15 @@
 
 #include "rt/rt.h"
 
-#define MIGRATION_PORT          6600 /* DOMAIN: Hyper-V's */
-#define MIGRATION_VERSION       1u
-#define MIGRATION_HEADER_BYTES  32u
-#define MIGRATION_BATCH_PAGES   64u
-#define MIGRATION_CONTENT_MAX   (64u << 20)
-#define MIGRATION_NAME_MAX      64u
-#define MIGRATION_ADDRESSES_MAX 8u
-#define MIGRATION_TRY_AGAIN     1u /* argument of REFUSED */
+#define MIGRATION_PORT           6600 /* DOMAIN: Hyper-V's */
+#define MIGRATION_VERSION        1u
+#define MIGRATION_VERSION_PACKED 2u
+#define MIGRATION_HEADER_BYTES   32u
+#define MIGRATION_BATCH_PAGES    64u
+#define MIGRATION_CONTENT_MAX    (64u << 20)
+#define MIGRATION_NAME_MAX       64u
+#define MIGRATION_ADDRESSES_MAX  8u
+#define MIGRATION_TRY_AGAIN      1u /* argument of REFUSED */
 
 enum migration_message_type {
     MIGRATION_CONFIGURE = 1,
@@ -54,6 +62,7 @@ enum migration_message_type {
     MIGRATION_DISCARDED,
     MIGRATION_DISCARD,
     MIGRATION_QUERY,
+    MIGRATION_PACKED,
     MIGRATION_MESSAGE_TYPES
 };
 
@@ -62,7 +71,8 @@ struct migration_message {
     uint64_t id;
     uint64_t argument;
     uint32_t length;
-    uint32_t crc; /* as received */
+    uint32_t crc;     /* as received */
+    uint32_t version; /* 0: the least that has the type */
 };
 
 /* Somebody at the other end: a name and an address on each network, in the order in which to try them. */
@@ -89,6 +99,8 @@ struct migration_batch {
     struct rt_page
         pages[MIGRATION_BATCH_PAGES]; /* of entries without the zero bit, in their order; owned */
     uint32_t page_count;
+    struct rt_slice
+        packed[MIGRATION_BATCH_PAGES]; /* of `pages`, compressed; length 0: as it is. Owned */
 };
 
 const char *migration_message_name(enum migration_message_type type);
@@ -112,6 +124,12 @@ RT_CHECKED RT_BLOCKS enum rt_error migration_send(struct rt *rt, struct rt_strea
 RT_CHECKED RT_BLOCKS enum rt_error migration_send_pages(struct rt *rt, struct rt_stream *stream,
                                                         uint64_t id, struct migration_batch *batch,
                                                         rt_time deadline);
+/* Compresses the pages of a batch, each once: bulk work of the processor, which is paid for before the batch is sent. */
+void migration_pack(struct rt *rt, struct migration_batch *batch);
+/* Sends a batch that migration_pack has seen as PACKED, and releases it, whatever the result. `bytes` is the length of the message. */
+RT_CHECKED RT_BLOCKS enum rt_error migration_send_packed(struct rt *rt, struct rt_stream *stream,
+                                                         uint64_t id, struct migration_batch *batch,
+                                                         uint64_t *bytes, rt_time deadline);
 /* Receives a header. The content is still in the stream. Errors of rt_read_bytes, INVALID. */
 RT_CHECKED RT_BLOCKS enum rt_error migration_receive(struct rt *rt, struct rt_stream *stream,
                                                      struct migration_message *message,
@@ -120,7 +138,7 @@ RT_CHECKED RT_BLOCKS enum rt_error migration_receive(struct rt *rt, struct rt_st
 RT_CHECKED RT_BLOCKS enum rt_error migration_receive_content(
     struct rt *rt, struct rt_stream *stream, const struct migration_message *message,
     uint8_t **content, rt_time deadline);
-/* Receives the content of PAGES and checks the CRC (W1); the batch owns the pages. `slices` is the caller's container. */
+/* Receives the content of PAGES or PACKED and checks the CRC (W1); the batch owns the pages. `slices` is the caller's container. */
 RT_CHECKED RT_BLOCKS enum rt_error migration_receive_pages(struct rt *rt, struct rt_stream *stream,
                                                            const struct migration_message *message,
                                                            struct migration_batch *batch,

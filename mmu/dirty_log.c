@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORD_BITS   64u
-#define RANGE_WORDS (MMU_LARGE_PAGES / WORD_BITS)
+#define PEEK_RANGE_NS 10 /* a cache line read and ORed */
+#define WORD_BITS     64u
+#define RANGE_WORDS   (MMU_LARGE_PAGES / WORD_BITS)
 
 /* Where these come from stands in docs/models.md, "Memory". */
 const struct dirty_log_costs dirty_log_costs_default = {
@@ -393,6 +394,52 @@ uint64_t dirty_log_harvest(struct dirty_log *log, uint64_t *bitmap, sim_time *ho
         *host_ns += scan_ns(log, scanned);
     }
     return pages;
+}
+
+/* ---- peek ------------------------------------------------------------------------------------------------------------------- */
+
+/* The dirty flags of 64 small leaves. */
+static uint64_t read_dirty_flags(const struct dirty_log *log, const uint64_t *leaf)
+{
+    uint32_t shift = (uint32_t)__builtin_ctzll(second_level_dirty_flag(log->tables));
+    uint64_t found = 0;
+    for (uint32_t i = 0; i < WORD_BITS; i++) {
+        found |= (leaf[i] >> shift & 1) << i;
+    }
+    return found;
+}
+
+static void peek_range(const struct dirty_log *log, uint64_t range, uint64_t *bitmap)
+{
+    bool large;
+    const uint64_t *leaf = second_level_leaf(log->tables, range_gpa(range), &large);
+    if (leaf == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < page_words(log, range); i++) {
+        uint64_t word = range * RANGE_WORDS + i;
+        bitmap[word] |= large ? take_whole(log, word)
+                        : log->mechanism == DIRTY_LOG_DIRTY_BITS
+                            ? read_dirty_flags(log, &leaf[i * WORD_BITS])
+                            : log->bitmap[word];
+    }
+}
+
+void dirty_log_peek(struct dirty_log *log, uint64_t *bitmap, sim_time *host_ns)
+{
+    SIM_ASSERT(log->on);
+    uint64_t ranges = 0;
+    drain_pml(log, log->pml_count);
+    const uint64_t *active = log->mechanism == DIRTY_LOG_DIRTY_BITS ? log->split : log->touched;
+    for (uint64_t word = 0; word < range_words(log); word++) {
+        for (uint64_t bits = active[word] | log->whole[word]; bits != 0; bits &= bits - 1) {
+            peek_range(log, word * WORD_BITS + (uint64_t)__builtin_ctzll(bits), bitmap);
+            ranges++;
+        }
+    }
+    /* A range is 64 bytes of bitmap, or 512 leaves to look at. */
+    *host_ns += log->mechanism == DIRTY_LOG_DIRTY_BITS ? scan_ns(log, ranges * MMU_LARGE_PAGES)
+                                                       : (sim_time)ranges * PEEK_RANGE_NS;
 }
 
 /* ---- check ------------------------------------------------------------------------------------------------------------------ */

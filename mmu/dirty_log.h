@@ -13,7 +13,9 @@
  *  D2. Collecting, clearing of flags, and the flush of cached translations are one event: no guest store runs between them.
  *  D3. Every page stored to between two harvests is in the second one's bitmap. (Oracle: the truth bits of mmu/host_memory.h.)
  *  D4. Nothing else is, but for the other pages of ranges that are logged as a whole.
- *  D5. A harvest costs in proportion to what was written and, with dirty bits, to what is split; never to the size of the VM. */
+ *  D5. A harvest costs in proportion to what was written and, with dirty bits, to what is split; never to the size of the VM.
+ *  D6. A peek reports what a harvest in its place would, and changes nothing that the next harvest could see. It empties a page-modification
+ *      log, whose next exit comes later for it. */
 #ifndef ORRERY_MMU_DIRTY_LOG_H
 #define ORRERY_MMU_DIRTY_LOG_H
 
@@ -56,6 +58,9 @@ void dirty_log_note(struct dirty_log *log, struct gpa gpa, sim_time *guest_ns);
 /* ORs a bit for each page written since the last harvest into `bitmap`, clears the log (D2); returns how many pages, and adds the
  * host's processor time to `*host_ns`. */
 uint64_t dirty_log_harvest(struct dirty_log *log, uint64_t *bitmap, sim_time *host_ns);
+
+/* ORs the same bits into `bitmap` and leaves the log as it is (D6). */
+void dirty_log_peek(struct dirty_log *log, uint64_t *bitmap, sim_time *host_ns);
 
 struct dirty_log_statistics {
     uint64_t write_faults, splits, pml_exits;

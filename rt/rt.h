@@ -192,6 +192,7 @@ struct rt_node_table {
     void *(*alloc)(struct rt *, size_t);
     void (*free)(struct rt *, void *);
     void (*charge)(struct rt *, rt_time);
+    rt_time (*busy)(struct rt *);
     uint64_t (*draw)(struct rt *, const char *, uint64_t);
     const char *(*id)(struct rt *);
     void (*record)(struct rt *, const struct rt_record_kind *, const int64_t *, const char *);
@@ -239,6 +240,8 @@ struct rt_page_table {
     uint32_t (*page_crc32c)(struct rt *, struct rt_page);
     bool (*equal)(struct rt *, struct rt_page, struct rt_page);
     enum rt_error (*make)(struct rt *, const struct rt_slice *, uint32_t, struct rt_page *);
+    enum rt_error (*compress)(struct rt *, struct rt_page, struct rt_slice *);
+    enum rt_error (*expand)(struct rt *, const struct rt_slice *, uint32_t, struct rt_page *);
     uint32_t (*crc32c)(struct rt *, uint32_t, const void *, size_t);
     uint32_t (*crc32c_concat)(struct rt *, uint32_t, uint32_t, uint64_t);
 };
@@ -255,6 +258,8 @@ struct rt_vm_table {
     enum rt_error (*log_start)(struct rt *, struct rt_vm *);
     void (*log_stop)(struct rt *, struct rt_vm *);
     enum rt_error (*harvest)(struct rt *, struct rt_vm *, uint64_t *, uint64_t *);
+    enum rt_error (*peek)(struct rt *, struct rt_vm *, uint64_t *);
+    void (*throttle)(struct rt *, struct rt_vm *, uint32_t);
     struct rt_page (*page_get)(struct rt *, struct rt_vm *, uint64_t);
     enum rt_error (*page_put)(struct rt *, struct rt_vm *, uint64_t, struct rt_page);
     enum rt_error (*disks_release)(struct rt *, struct rt_vm *, rt_time);
@@ -343,6 +348,11 @@ static inline void rt_free(struct rt *rt, void *memory)
 static inline void rt_charge(struct rt *rt, rt_time cpu_ns)
 {
     rt->node->charge(rt, cpu_ns);
+}
+/* Processor time that the calling task has used since it began, this call included where it costs any. */
+static inline rt_time rt_busy(struct rt *rt)
+{
+    return rt->node->busy(rt);
 }
 /* 64 even bits: a function of seed, site (a constant), node and ordinal. */
 static inline uint64_t rt_draw(struct rt *rt, const char *site, uint64_t ordinal)
@@ -566,6 +576,20 @@ RT_CHECKED static inline enum rt_error rt_page_make(struct rt *rt, const struct 
 {
     return rt->pages->make(rt, slices, count, out);
 }
+/* The page in fewer bytes: `out` is a slice of a page whose reference the caller owns, to be written to a stream and expanded at its
+ * other end, and holds nothing else that could be relied on. NO_SPACE where it would not become smaller, NO_MEMORY. */
+RT_CHECKED static inline enum rt_error rt_page_compress(struct rt *rt, struct rt_page page,
+                                                        struct rt_slice *out)
+{
+    return rt->pages->compress(rt, page, out);
+}
+/* The page from all the bytes that rt_page_compress made of it, in whatever pieces they were read. The caller owns the reference.
+ * INVALID where they are not that, NO_MEMORY. */
+RT_CHECKED static inline enum rt_error rt_page_expand(struct rt *rt, const struct rt_slice *slices,
+                                                      uint32_t count, struct rt_page *out)
+{
+    return rt->pages->expand(rt, slices, count, out);
+}
 /* CRC32C of what `crc` covers followed by bytes; of A followed by B from both. Pure. */
 static inline uint32_t rt_crc32c(struct rt *rt, uint32_t crc, const void *bytes, size_t length)
 {
@@ -647,6 +671,18 @@ RT_CHECKED RT_BLOCKS static inline enum rt_error rt_vm_harvest(struct rt *rt, st
                                                                uint64_t *bitmap, uint64_t *pages)
 {
     return rt->vms->harvest(rt, vm, bitmap, pages);
+}
+/* ORs the same bits into `bitmap` and leaves the log as it is: what has been written again so far. WRONG_STATE where logging is off. */
+RT_CHECKED RT_BLOCKS static inline enum rt_error rt_vm_peek(struct rt *rt, struct rt_vm *vm,
+                                                            uint64_t *bitmap)
+{
+    return rt->vms->peek(rt, vm, bitmap);
+}
+/* Leaves the VM's virtual processors so many percent of the time in which they could run, 1 to 100; 100 is where it starts and what it
+ * has wherever it is built anew. */
+static inline void rt_vm_throttle(struct rt *rt, struct rt_vm *vm, uint32_t percent)
+{
+    rt->vms->throttle(rt, vm, percent);
 }
 /* An immutable snapshot of a page as it is now; the caller owns the reference. */
 static inline struct rt_page rt_vm_page_get(struct rt *rt, struct rt_vm *vm, uint64_t index)

@@ -187,6 +187,35 @@ static enum rt_error pages_make(struct rt *rt, const struct rt_slice *slices, ui
     return RT_OK;
 }
 
+/* A page that is compressed travels as its own first bytes, as many as the compressed form has: the size comes from its class (sim/page_compress.h),
+ * and the handle says at the other end what it was. */
+static enum rt_error pages_compress(struct rt *rt, struct rt_page page, struct rt_slice *out)
+{
+    struct rt_side *side = rt_side_of(rt);
+    rt_side_charge(side->costs->page_compress);
+    uint32_t length = page_compressed_bytes(side->pages, rt_pages_of(page));
+    if (length >= RT_PAGE_BYTES) {
+        return RT_NO_SPACE;
+    }
+    *out = (struct rt_slice){.page = pages_ref(rt, page), .length = length};
+    return RT_OK;
+}
+
+static enum rt_error pages_expand(struct rt *rt, const struct rt_slice *slices, uint32_t count,
+                                  struct rt_page *out)
+{
+    struct rt_side *side = rt_side_of(rt);
+    rt_side_charge(side->costs->page_expand);
+    if (count != 1 || slices[0].bytes != NULL || slices[0].offset != 0 ||
+        slices[0].length >= RT_PAGE_BYTES ||
+        page_length(side->pages, rt_pages_of(slices[0].page)) != RT_PAGE_BYTES ||
+        page_compressed_bytes(side->pages, rt_pages_of(slices[0].page)) != slices[0].length) {
+        return RT_INVALID;
+    }
+    *out = pages_ref(rt, slices[0].page);
+    return RT_OK;
+}
+
 static uint32_t pages_crc32c(struct rt *rt, uint32_t crc, const void *bytes, size_t length)
 {
     rt_side_charge((sim_time)length * rt_side_of(rt)->costs->page_crc / RT_PAGE_BYTES);
@@ -208,6 +237,8 @@ const struct rt_page_table rt_pages_table = {
     .page_crc32c = pages_page_crc32c,
     .equal = pages_equal,
     .make = pages_make,
+    .compress = pages_compress,
+    .expand = pages_expand,
     .crc32c = pages_crc32c,
     .crc32c_concat = pages_crc32c_concat,
 };

@@ -11,6 +11,8 @@ const struct rt_costs rt_costs_default = {
     .stream_per_kib = 100,
     .page = 150,
     .page_crc = 250,
+    .page_compress = 48 * SIM_US,
+    .page_expand = 12 * SIM_US,
     .store_write = 400 * SIM_US,
 };
 
@@ -100,7 +102,8 @@ static struct task_queue *queue_of(struct rt_condition *condition)
 static enum rt_error node_wait(struct rt *rt, struct rt_condition *condition, rt_time deadline)
 {
     rt_side_charge(rt_side_of(rt)->costs->call);
-    rt_side_pay(rt_side_of(rt));
+    rt_side_probe(rt_side_of(rt));
+    /* It stands in the queue before it pays (sim/task.h T3): what is signalled meanwhile is not lost. */
     return rt_side_wake(task_wait(queue_of(condition), deadline));
 }
 
@@ -130,6 +133,12 @@ static void node_charge(struct rt *rt, rt_time cpu_ns)
 {
     (void)rt;
     rt_side_charge(cpu_ns);
+}
+
+static rt_time node_busy(struct rt *rt)
+{
+    (void)rt;
+    return task_running() != NULL ? task_charged() : 0;
 }
 
 static const char *node_id(struct rt *rt)
@@ -173,6 +182,7 @@ static const struct rt_node_table node_table = {
     .alloc = node_alloc,
     .free = node_free,
     .charge = node_charge,
+    .busy = node_busy,
     .draw = node_draw,
     .id = node_id,
     .record = node_record,

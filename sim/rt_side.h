@@ -22,6 +22,8 @@ struct rt_costs {
     sim_time stream_per_kib; /* rt_read_*, rt_write of bytes: one copy                  */
     sim_time page;           /* rt_vm_page_get, rt_vm_page_put: map, copy or reference  */
     sim_time page_crc;       /* CRC32C over 4,096 bytes, with the processor's instruction */
+    sim_time page_compress;  /* 4,096 bytes, by a fast compressor on one core           */
+    sim_time page_expand;    /* ... and back                                            */
     sim_time store_write;    /* until a write to the node's store is durable            */
 };
 extern const struct rt_costs rt_costs_default;
@@ -82,13 +84,18 @@ static inline void rt_side_charge(sim_time cpu_ns)
         task_charge(cpu_ns);
     }
 }
+/* Tells the test's eye of a call that may block. */
+static inline void rt_side_probe(struct rt_side *side)
+{
+    if (SIM_UNLIKELY(side->probe != NULL) && task_running() != NULL) {
+        side->probe(side->probe_context, side->probe_ordinal++);
+    }
+}
 /* Pays what the running task owes, before it acts on the world or waits; the machine may have been frozen meanwhile. */
 static inline void rt_side_pay(struct rt_side *side)
 {
+    rt_side_probe(side);
     if (task_running() != NULL) {
-        if (SIM_UNLIKELY(side->probe != NULL)) {
-            side->probe(side->probe_context, side->probe_ordinal++);
-        }
         task_pay();
     }
 }

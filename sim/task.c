@@ -67,6 +67,7 @@ struct task {
     bool doomed; /* its incarnation is gone, and it has not been switched away from yet (T6) */
     uint32_t cancelled_waits;
     sim_time debt;
+    sim_time charged; /* since it began, the debt included */
     struct core_user core;
     struct machine_timer timer; /* deadline of the wait                */
     uint32_t event;             /* runs it when it is ready            */
@@ -317,6 +318,12 @@ void task_charge(sim_time cpu_ns)
     SIM_ASSERT(cpu_ns >= 0);
     SIM_ASSERT(cpu_ns < SIM_NEVER / 4 - task->debt);
     task->debt += cpu_ns;
+    task->charged += cpu_ns;
+}
+
+sim_time task_charged(void)
+{
+    return task_self()->charged;
 }
 
 void task_pay(void)

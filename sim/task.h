@@ -95,6 +95,8 @@ enum task_wake task_sleep_until(sim_time deadline);
 
 /* Adds to the running task's debt of processor time. Does not block. */
 void task_charge(sim_time cpu_ns);
+/* All that the running task was charged with since it began, paid or not. */
+sim_time task_charged(void);
 /* Keeps a core for the debt and returns when it is paid; at once if there is none. Blocks, and is not cancelled. */
 void task_pay(void);
 

@@ -37,6 +37,14 @@ enum scenario_dirty_log cpu_table_dirty_log(enum scenario_cpu cpu, enum scenario
     return SCENARIO_WRITE_PROTECT;
 }
 
+bool cpu_table_runs(enum scenario_cpu started_on, enum scenario_cpu moves_to)
+{
+    SIM_ASSERT(started_on < SCENARIO_CPUS);
+    SIM_ASSERT(moves_to < SCENARIO_CPUS);
+    /* Generations of each maker stand in the order of their age. */
+    return cpus[started_on].intel == cpus[moves_to].intel && started_on <= moves_to;
+}
+
 const char *cpu_table_refuses_paging(enum scenario_cpu cpu, enum scenario_paging paging)
 {
     SIM_ASSERT(cpu < SCENARIO_CPUS);

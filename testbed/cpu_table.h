@@ -18,6 +18,8 @@
 /* The best that the processor has: what `auto` stands for. */
 enum scenario_paging cpu_table_paging(enum scenario_cpu cpu);
 enum scenario_dirty_log cpu_table_dirty_log(enum scenario_cpu cpu, enum scenario_paging paging);
+/* Whether a VM that started on one runs on the other: the same maker's, and no older generation, whose features it would miss. */
+bool cpu_table_runs(enum scenario_cpu started_on, enum scenario_cpu moves_to);
 /* Why the processor cannot do it; NULL if it can. */
 const char *cpu_table_refuses_paging(enum scenario_cpu cpu, enum scenario_paging paging);
 const char *cpu_table_refuses_dirty_log(enum scenario_cpu cpu, enum scenario_paging paging,

@@ -113,6 +113,11 @@ static void learn_kinds(struct judge *judge)
         {"video.low", KIND_VIDEO},
         {"video.shown", KIND_VIDEO},
         {"video.lost", KIND_VIDEO},
+        {"migration.pace", KIND_MIGRATION_PACE},
+        {"migration.throttled", KIND_MIGRATION_THROTTLED},
+        {"migration.packed", KIND_MIGRATION_PACKED},
+        {"drain.moves", KIND_DRAIN_MOVES},
+        {"drain.stays", KIND_DRAIN_STAYS},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         uint32_t kind = recorder_kind_find(judge->recorder, table[i].name);
@@ -199,6 +204,45 @@ static void take_handover(struct judge_migration *m, const struct record *record
     m->handover_taken_back += strcmp(record->text, "taken back") == 0;
 }
 
+/* Of a migration, and of the drain that it is a part of. */
+static void migration_changed(struct judge *judge, uint32_t item)
+{
+    const struct scenario_item *i = &judge->scenario->timeline[item];
+    judge_changed(judge, (struct scenario_part){SCENARIO_ACTION, item});
+    if (i->of_drain) {
+        judge_changed(judge, (struct scenario_part){SCENARIO_ACTION, i->drain});
+    }
+}
+
+static void take_pace(struct judge_migration *m, const struct record *record)
+{
+    uint64_t rate = (uint64_t)record->values[2];
+    if (rate > 0 && (m->rate_least_bps == 0 || rate < m->rate_least_bps)) {
+        m->rate_least_bps = rate;
+    }
+    m->rate_most_bps = rate > m->rate_most_bps ? rate : m->rate_most_bps;
+    m->skipped_pages += (uint64_t)record->values[3];
+}
+
+static void take_throttled(struct judge_migration *m, const struct record *record)
+{
+    m->throttled_round = (uint32_t)record->values[1];
+    m->throttled_left = (uint32_t)record->values[2];
+    if (m->first_throttled_round == 0) {
+        m->first_throttled_round = m->throttled_round;
+    }
+}
+
+/* Once for each attempt. */
+static void take_packed(struct judge_migration *m, const struct record *record)
+{
+    struct judge_packed *packed = &m->packed[strcmp(record->text, "target") == 0];
+    packed->pages += (uint64_t)record->values[1];
+    packed->before += (uint64_t)record->values[2];
+    packed->after += (uint64_t)record->values[3];
+    packed->busy += record->values[4];
+}
+
 static void take_migration(struct judge *judge, enum judge_kind kind, const struct record *record)
 {
     struct judge_migration *m = migration_of(judge, record->values[0]);
@@ -222,11 +266,20 @@ static void take_migration(struct judge *judge, enum judge_kind kind, const stru
     case KIND_MIGRATION_HANDOVER:
         take_handover(m, record);
         break;
+    case KIND_MIGRATION_PACE:
+        take_pace(m, record);
+        break;
+    case KIND_MIGRATION_THROTTLED:
+        take_throttled(m, record);
+        break;
+    case KIND_MIGRATION_PACKED:
+        take_packed(m, record);
+        break;
     default:
         end_migration(judge, item, record->time, record->values[1] != 0, record->text);
         break;
     }
-    judge_changed(judge, (struct scenario_part){SCENARIO_ACTION, item});
+    migration_changed(judge, item);
 }
 
 /* The source of a migration lost power before the commit point: nobody is left to say that it ended. */
@@ -237,7 +290,7 @@ static void end_with_source(struct judge *judge, uint32_t node, sim_time now)
         if (judge->scenario->timeline[i].kind == SCENARIO_MIGRATE && m->ordered && !m->ended &&
             m->from_node == node && m->handover_given == 0) {
             end_migration(judge, i, now, false, "the source lost power");
-            judge_changed(judge, (struct scenario_part){SCENARIO_ACTION, i});
+            migration_changed(judge, i);
         }
     }
 }
@@ -270,7 +323,7 @@ static void note_run(struct judge *judge, uint32_t vm, uint32_t node, sim_time n
             m->running_known = true;
             m->resumed_at = now;
             m->resumed_node = node;
-            judge_changed(judge, (struct scenario_part){SCENARIO_ACTION, i});
+            migration_changed(judge, i);
         }
     }
 }
@@ -495,7 +548,7 @@ static void take_timeout(struct judge *judge, const struct record *record)
         const struct scenario_item *item = &judge->scenario->timeline[i];
         struct judge_migration *m = &judge->items[i].migration;
         if (item->kind == SCENARIO_MIGRATE && node.kind == SCENARIO_NODE && m->ordered &&
-            !m->ended && (node.index == m->from_node || node.index == item->action.migrate.to)) {
+            !m->ended && (node.index == m->from_node || node.index == m->to_node)) {
             m->timeouts[m->step]++;
             sim_time since = record->time - record->values[2];
             m->waited[m->step] +=
@@ -567,6 +620,51 @@ static void take_tcp_closed(struct judge *judge, const struct record *record)
     }
 }
 
+/* ---- drains ----------------------------------------------------------------------------------------------------------------------------- */
+
+static void take_drain(struct judge *judge, enum judge_kind kind, const struct record *record)
+{
+    struct scenario_part part = judge_part_of(judge, record->origin);
+    if (part.kind != SCENARIO_ACTION) {
+        return;
+    }
+    struct judge_item *item = &judge->items[part.index];
+    if (kind == KIND_DRAIN_MOVES) {
+        item->migration.to_node = judge_part_of(judge, (uint32_t)record->values[1]).index;
+    } else {
+        item->stays = realloc(item->stays, (item->stay_count + 1) * sizeof *item->stays);
+        SIM_ASSERT(item->stays != NULL);
+        item->stays[item->stay_count] = strdup(record->text);
+        SIM_ASSERT(item->stays[item->stay_count] != NULL);
+        item->stay_count++;
+    }
+    judge_changed(judge, part);
+}
+
+void judge_drain(const struct judge *judge, uint32_t item, struct judge_drain *out)
+{
+    const struct scenario_drain *drain = &judge->scenario->timeline[item].action.drain;
+    SIM_ASSERT(judge->scenario->timeline[item].kind == SCENARIO_DRAIN);
+    *out = (struct judge_drain){
+        .failed = judge->items[item].stay_count,
+        .longest_pause = SIM_NEVER,
+        .longest_item = SIM_NONE,
+        .stays = (const char *const *)judge->items[item].stays,
+        .stay_count = judge->items[item].stay_count,
+    };
+    for (uint32_t i = drain->first_move; i < drain->first_move + judge->scenario->vm_count; i++) {
+        const struct judge_migration *m = &judge->items[i].migration;
+        out->moved += m->ended && m->completed;
+        out->failed += m->ended && !m->completed;
+        sim_time pause = m->resumed_at - m->paused_at;
+        if (m->paused_known && m->running_known &&
+            (out->longest_item == SIM_NONE || pause > out->longest_pause)) {
+            out->longest_pause = pause;
+            out->longest_item = i;
+        }
+    }
+}
+
 /* ---- actions and machines ------------------------------------------------------------------------------------------------------------- */
 
 static void take_action(struct judge *judge, enum judge_kind kind, const struct record *record)
@@ -595,6 +693,7 @@ static void take_action(struct judge *judge, enum judge_kind kind, const struct 
         snprintf(item->how, sizeof item->how, "%s", record->text);
         if (judge->scenario->timeline[part.index].kind == SCENARIO_MIGRATE) {
             end_migration(judge, part.index, record->time, false, record->text);
+            migration_changed(judge, part.index);
         }
     }
     judge_changed(judge, part);
@@ -744,7 +843,14 @@ void judge_take(struct judge *judge, const struct record *record)
     case KIND_MIGRATION_RULE:
     case KIND_MIGRATION_HANDOVER:
     case KIND_MIGRATION_ENDED:
+    case KIND_MIGRATION_PACE:
+    case KIND_MIGRATION_THROTTLED:
+    case KIND_MIGRATION_PACKED:
         take_migration(judge, kind, record);
+        break;
+    case KIND_DRAIN_MOVES:
+    case KIND_DRAIN_STAYS:
+        take_drain(judge, kind, record);
         break;
     default:
         take_traffic(judge, kind, record);
@@ -795,6 +901,9 @@ struct judge *judge_new(const struct scenario *scenario, struct recorder *record
         judge->items[i].fault_first = UINT64_MAX;
         judge->items[i].migration.resumed_node = SIM_NONE;
         judge->items[i].migration.from_node = SIM_NONE;
+        judge->items[i].migration.to_node = scenario->timeline[i].kind == SCENARIO_MIGRATE
+                                                ? scenario->timeline[i].action.migrate.to
+                                                : SIM_NONE;
         judge->items[i].migration.network = SIM_NONE;
         for (uint32_t s = 0; s < JUDGE_STEPS; s++) {
             judge->items[i].migration.step_at[s] = SIM_NEVER;
@@ -814,6 +923,10 @@ void judge_free(struct judge *judge)
     judge_free_watches(judge);
     for (uint32_t i = 0; i < judge->scenario->item_count; i++) {
         free(judge->items[i].migration.rounds);
+        for (uint32_t s = 0; s < judge->items[i].stay_count; s++) {
+            free(judge->items[i].stays[s]);
+        }
+        free(judge->items[i].stays);
     }
     free(judge->kinds);
     free(judge->origins);

@@ -43,7 +43,8 @@ struct judge_migration {
     enum judge_step step;
     sim_time started, ended_at, step_at[JUDGE_STEPS];
     sim_time paused_at, resumed_at; /* of the VM, in this migration */
-    uint32_t from_node, to_node;
+    uint32_t from_node;
+    uint32_t to_node;      /* SIM_NONE before a drain has chosen it */
     uint32_t resumed_node; /* where it ran again; SIM_NONE */
     struct judge_round *rounds;
     uint32_t round_count, rounds_capacity;
@@ -54,6 +55,13 @@ struct judge_migration {
     sim_time waited_until;          /* the last of them ended */
     uint32_t network;               /* that its connection goes over; SIM_NONE before it is open */
     char rule[96], how[192];
+    uint64_t rate_least_bps, rate_most_bps, skipped_pages; /* of all rounds; 0: no limit */
+    uint32_t throttled_round, throttled_left;              /* the last change; 0: never */
+    uint32_t first_throttled_round;
+    struct judge_packed {
+        uint64_t pages, before, after;
+        sim_time busy;
+    } packed[2]; /* at the source, at the target */
     uint32_t handover_given, handover_owned, handover_taken_back;
 };
 
@@ -68,6 +76,15 @@ struct judge_ping {
 struct judge_latency {
     sim_time min, max, sum;
     uint64_t count;
+};
+
+/* A drain: what became of the node's VMs. */
+struct judge_drain {
+    uint32_t moved, failed;   /* those that stay are among the latter */
+    sim_time longest_pause;   /* of a VM that it moved; SIM_NEVER: of none yet */
+    uint32_t longest_item;    /* its migration; SIM_NONE */
+    const char *const *stays; /* sentences: what fits nowhere, and why */
+    uint32_t stay_count;
 };
 
 struct judge_vm {
@@ -111,6 +128,7 @@ void judge_watch(struct judge *judge, const struct expression *expression,
 
 const struct judge_migration *judge_migration(const struct judge *judge,
                                               uint32_t item); /* by item of the timeline */
+void judge_drain(const struct judge *judge, uint32_t item, struct judge_drain *out);
 const struct judge_ping *judge_ping(const struct judge *judge, uint32_t item);
 const struct judge_latency *judge_latency(const struct judge *judge, uint32_t item);
 const struct judge_video *judge_video(const struct judge *judge, uint32_t item);

@@ -44,6 +44,11 @@ enum judge_kind {
     KIND_VM_WORK,
     KIND_NODE_GUESTS,
     KIND_VIDEO,
+    KIND_MIGRATION_PACE,
+    KIND_MIGRATION_THROTTLED,
+    KIND_MIGRATION_PACKED,
+    KIND_DRAIN_MOVES,
+    KIND_DRAIN_STAYS,
 };
 
 /* Before its first record nobody knows. */
@@ -63,6 +68,8 @@ struct judge_item {
     uint32_t server; /* of a request: the address that its first connection was opened to; 0 */
     uint64_t hits;
     uint32_t claimed_address;
+    char **stays; /* of a drain */
+    uint32_t stay_count;
     uint64_t fault_first, fault_last; /* ids of the records that began it */
 };
 

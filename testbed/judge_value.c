@@ -86,6 +86,19 @@ static struct expression_value migration_value(const struct judge *judge, uint32
     if (is(property, "bytes-sent")) {
         return count(m->bytes_sent);
     }
+    if (is(property, "skipped-pages")) {
+        return count(m->skipped_pages);
+    }
+    if (is(property, "throttle")) {
+        return number((int64_t)(m->first_throttled_round > 0 ? 100 - m->throttled_left : 0) *
+                      (QUANTITY_WHOLE_PPB / 100));
+    }
+    if (is(property, "bytes-saved")) {
+        return count(m->packed[0].before - m->packed[0].after);
+    }
+    if (is(property, "compression-time")) {
+        return number(m->packed[0].busy);
+    }
     SIM_ASSERT(is(property, "timeouts"));
     return count(timeouts);
 }
@@ -161,6 +174,28 @@ static struct expression_value bulk_value(const struct judge_item *item,
     return count(item->timeouts);
 }
 
+static struct expression_value drain_value(const struct judge *judge, uint32_t index,
+                                           const struct property_row *property)
+{
+    const struct judge_item *item = &judge->items[index];
+    struct judge_drain drain;
+    judge_drain(judge, index, &drain);
+    if (item->started_at == SIM_NEVER) {
+        return unknown();
+    }
+    if (is(property, "duration")) {
+        return item->ended_at == SIM_NEVER ? unknown() : number(item->ended_at - item->started_at);
+    }
+    if (is(property, "moved")) {
+        return count(drain.moved);
+    }
+    if (is(property, "failed")) {
+        return count(drain.failed);
+    }
+    SIM_ASSERT(is(property, "longest-pause"));
+    return instant(drain.longest_pause);
+}
+
 static struct expression_value action_value(const struct judge *judge, uint32_t index,
                                             const struct property_row *property)
 {
@@ -181,6 +216,8 @@ static struct expression_value action_value(const struct judge *judge, uint32_t 
         return bulk_value(item, property);
     case SCENARIO_VIDEO:
         return judge_video_value(&item->video, property->name);
+    case SCENARIO_DRAIN:
+        return drain_value(judge, index, property);
     default:
         SIM_ASSERT(is(property, "hits"));
         return item->started_at == SIM_NEVER ? unknown() : count(item->hits);

@@ -8,6 +8,7 @@
 #include "testbed/expression.h"
 #include "testbed/name_range.h"
 #include "testbed/part_names.h"
+#include "testbed/policy_rules.h"
 
 /* A name that was read, to be looked up when all are known. */
 struct reference {
@@ -892,6 +893,7 @@ void loader_load(struct scenario *scenario, const struct yaml_node *root,
     if (scenario->sweep.source != NULL) {
         scenario->timeline[scenario->sweep.item].action.fault = scenario->sweep.fault;
     }
+    policy_rules_add_moves(scenario, diagnostics);
     for (struct condition *condition = loader.conditions; condition != NULL;
          condition = condition->next) {
         expression_check(condition->expression, scenario, diagnostics);

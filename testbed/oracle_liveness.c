@@ -27,6 +27,7 @@ struct vm_way {
 
 struct migration_way {
     bool stop_copy;
+    uint32_t to; /* node */
     sim_time predicted_pause;
 };
 
@@ -57,6 +58,11 @@ struct liveness *liveness_new(const struct scenario *scenario)
     liveness->scenario = scenario;
     liveness->vms = take(scenario->vm_count, sizeof *liveness->vms);
     liveness->migrations = take(scenario->item_count, sizeof *liveness->migrations);
+    for (uint32_t i = 0; i < scenario->item_count; i++) {
+        const struct scenario_item *item = &scenario->timeline[i];
+        liveness->migrations[i].to =
+            item->kind == SCENARIO_MIGRATE ? item->action.migrate.to : SIM_NONE;
+    }
     liveness->faults = take(scenario->item_count, sizeof *liveness->faults);
     for (uint32_t d = 0; d < LIVENESS_DIRECTIONS; d++) {
         liveness->down[d] = take(scenario->link_count, sizeof *liveness->down[d]);
@@ -86,9 +92,14 @@ static const struct scenario_migrate *migrate_of(const struct liveness *liveness
     return &liveness->scenario->timeline[item].action.migrate;
 }
 
+static uint32_t target_of(const struct liveness *liveness, const struct vm_way *way)
+{
+    return liveness->migrations[way->item].to;
+}
+
 static bool concerns_node(const struct liveness *liveness, const struct vm_way *way, uint32_t node)
 {
-    return way->source == node || migrate_of(liveness, way->item)->to == node;
+    return way->source == node || target_of(liveness, way) == node;
 }
 
 /* Whether a link belongs to one of the two nodes, on a network that the migration may use. */
@@ -161,7 +172,7 @@ static bool path_is_up(const struct liveness *liveness, const struct vm_way *way
     for (uint32_t i = 0; i < migrate->over.count; i++) {
         uint32_t network = migrate->over.items[i];
         struct scenario_part source = {SCENARIO_NODE, way->source};
-        struct scenario_part target = {SCENARIO_NODE, migrate->to};
+        struct scenario_part target = {SCENARIO_NODE, target_of(liveness, way)};
         uint32_t here = scenario_link_find(liveness->scenario, source, network);
         uint32_t there = scenario_link_find(liveness->scenario, target, network);
         if (here != SIM_NONE && there != SIM_NONE && !is_down(liveness, here) &&
@@ -176,7 +187,7 @@ static bool path_is_up(const struct liveness *liveness, const struct vm_way *way
 static bool is_calm(const struct liveness *liveness, const struct vm_way *way)
 {
     bool source_on = liveness->nodes[way->source] == LIVENESS_ON;
-    bool target_on = liveness->nodes[migrate_of(liveness, way->item)->to] == LIVENESS_ON;
+    bool target_on = liveness->nodes[target_of(liveness, way)] == LIVENESS_ON;
     switch (way->phase) {
     case PAUSED:
         return source_on && !hampered(liveness, way);
@@ -275,6 +286,11 @@ static void set_out(struct liveness *liveness, uint32_t vm, uint32_t item, uint3
 
 /* ---- migrations ------------------------------------------------------------------------------------------------------------------ */
 
+void liveness_target(struct liveness *liveness, uint32_t item, uint32_t node)
+{
+    liveness->migrations[item].to = node;
+}
+
 void liveness_stop_copy_begins(struct liveness *liveness, uint32_t item)
 {
     liveness->migrations[item].stop_copy = true;
@@ -342,7 +358,7 @@ void liveness_vm_gone(struct liveness *liveness, uint32_t vm, uint32_t node, uin
     look(liveness, way, now);
     /* Before GIVEN the target's copy is nothing: the source's is the VM. After OWNED it is the other way round. */
     bool vanished = way->phase == PAUSED  ? node == way->source
-                    : way->phase == OWNED ? node == migrate_of(liveness, way->item)->to
+                    : way->phase == OWNED ? node == target_of(liveness, way)
                                           : left == 0;
     if (way->phase != SETTLED && vanished) {
         way->vanished_at = now;

@@ -31,6 +31,8 @@ struct liveness *liveness_new(const struct scenario *scenario);
 void liveness_free(struct liveness *liveness);
 
 /* Migrations, by item of the timeline. */
+/* A migration goes to that node: what a drain chose. */
+void liveness_target(struct liveness *liveness, uint32_t item, uint32_t node);
 void liveness_stop_copy_begins(struct liveness *liveness, uint32_t item);
 void liveness_round(struct liveness *liveness, uint32_t item, sim_time predicted_pause_ns);
 void liveness_given(struct liveness *liveness, uint32_t item, uint32_t source, sim_time now);

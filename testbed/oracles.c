@@ -41,6 +41,7 @@ enum heard {
     HEARD_HANDOVER,
     HEARD_MIGRATION_ORDERED,
     HEARD_MIGRATION_ENDED,
+    HEARD_DRAIN_MOVES,
     HEARD_MACHINE,
     HEARD_FAULT_STARTS,
     HEARD_FAULT_STOPS,
@@ -69,6 +70,7 @@ static const struct {
     {"migration.handover", HEARD_HANDOVER},
     {"migration.ordered", HEARD_MIGRATION_ORDERED},
     {"migration.ended", HEARD_MIGRATION_ENDED},
+    {"drain.moves", HEARD_DRAIN_MOVES},
     {"machine.state", HEARD_MACHINE},
     {"fault.starts", HEARD_FAULT_STARTS},
     {"fault.stops", HEARD_FAULT_STOPS},
@@ -150,6 +152,7 @@ struct oracles {
     uint32_t origin_count;
     struct vm_instances *vms;
     struct node_past *nodes;
+    uint32_t *targets; /* nodes, by item of the timeline: where its migration goes; SIM_NONE */
     struct finding findings[ORACLES];
     uint64_t damaged[DAMAGED_FLOWS]; /* flows whose payload a fault changed behind the checksums */
     uint32_t damaged_count;          /* beyond the array: nobody knows which */
@@ -388,7 +391,7 @@ static void take_migration(struct oracles *oracles, enum heard heard, const stru
         return;
     }
     node_migrates(oracles, node, record->time);
-    node_migrates(oracles, oracles->scenario->timeline[item].action.migrate.to, record->time);
+    node_migrates(oracles, oracles->targets[item], record->time);
     switch (heard) {
     case HEARD_STEP:
         if (strcmp(record->text, "stop-copy") == 0) {
@@ -405,11 +408,22 @@ static void take_migration(struct oracles *oracles, enum heard heard, const stru
         liveness_ends(oracles->liveness, item);
         if (record->values[1] == 0 && node != SIM_NONE) {
             oracles->nodes[node].disturbed = true;
-            oracles->nodes[oracles->scenario->timeline[item].action.migrate.to].disturbed = true;
+            oracles->nodes[oracles->targets[item]].disturbed = true;
         }
         break;
     default:
         break;
+    }
+}
+
+/* A drain chose where one of its migrations goes. */
+static void take_drain_move(struct oracles *oracles, const struct record *record)
+{
+    struct scenario_part part = part_of(oracles, record->origin);
+    uint32_t node = index_of(oracles, (uint32_t)record->values[1], SCENARIO_NODE);
+    if (part.kind == SCENARIO_ACTION && node != SIM_NONE) {
+        oracles->targets[part.index] = node;
+        liveness_target(oracles->liveness, part.index, node);
     }
 }
 
@@ -649,6 +663,9 @@ void oracles_take(struct oracles *oracles, const struct record *record)
     case HEARD_MIGRATION_ENDED:
         take_migration(oracles, heard, record);
         break;
+    case HEARD_DRAIN_MOVES:
+        take_drain_move(oracles, record);
+        break;
     case HEARD_MACHINE:
         take_machine(oracles, record);
         break;
@@ -699,6 +716,12 @@ struct oracles *oracles_new(const struct scenario *scenario, struct recorder *re
     oracles->liveness = liveness_new(scenario);
     oracles->vms = take(scenario->vm_count, sizeof *oracles->vms);
     oracles->nodes = take(scenario->node_count, sizeof *oracles->nodes);
+    oracles->targets = take(scenario->item_count, sizeof *oracles->targets);
+    for (uint32_t i = 0; i < scenario->item_count; i++) {
+        oracles->targets[i] = scenario->timeline[i].kind == SCENARIO_MIGRATE
+                                  ? scenario->timeline[i].action.migrate.to
+                                  : SIM_NONE;
+    }
     for (uint32_t i = 0; i < scenario->node_count; i++) {
         oracles->nodes[i].migrated_at = SIM_NEVER;
     }
@@ -728,6 +751,7 @@ void oracles_free(struct oracles *oracles)
     free(oracles->parts);
     free(oracles->vms);
     free(oracles->nodes);
+    free(oracles->targets);
     free(oracles);
 }
 

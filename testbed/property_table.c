@@ -17,6 +17,7 @@
 #define VIDEO              PROPERTY_OF(SCENARIO_VIDEO)
 #define MIGRATE            PROPERTY_OF(SCENARIO_MIGRATE)
 #define FAULT              PROPERTY_OF(SCENARIO_FAULT)
+#define DRAIN              PROPERTY_OF(SCENARIO_DRAIN)
 
 static const char *const machine_states[] = {"running", "frozen", "powered-down", NULL};
 static const char *const vm_states[] = {"running",      "paused", "frozen",
@@ -50,6 +51,23 @@ const struct property_row property_table[] = {
      .meaning = "Bytes written to its connections."},
     {MIGRATE, "timeouts", QUANTITY(QUANTITY_COUNT),
      .meaning = "TCP retransmission time-outs that it met."},
+    {MIGRATE, "skipped-pages", QUANTITY(QUANTITY_COUNT),
+     .meaning = "Pages that rounds left for the next because they were written again before their "
+                "turn, counted each time."},
+    {MIGRATE, "throttle", QUANTITY(QUANTITY_SHARE),
+     .meaning = "The most that was taken of the guest's processor time to make it converge."},
+    {MIGRATE, "bytes-saved", QUANTITY(QUANTITY_SIZE),
+     .meaning = "What compression took off its pages."},
+    {MIGRATE, "compression-time", QUANTITY(QUANTITY_TIME),
+     .meaning = "Processor time that compressing took at the source."},
+    /* drain */
+    {DRAIN, "duration", QUANTITY(QUANTITY_TIME),
+     .meaning = "From its start until its last VM had moved, or failed to."},
+    {DRAIN, "moved", QUANTITY(QUANTITY_COUNT), .meaning = "VMs that moved."},
+    {DRAIN, "failed", QUANTITY(QUANTITY_COUNT),
+     .meaning = "VMs that did not: they fit nowhere, or their migration failed."},
+    {DRAIN, "longest-pause", QUANTITY(QUANTITY_TIME),
+     .meaning = "The longest that one of its VMs was away."},
     /* ping */
     {PING, "sent", QUANTITY(QUANTITY_COUNT), .meaning = "Echo requests sent."},
     {PING, "received", QUANTITY(QUANTITY_COUNT), .meaning = "Echo replies received in time."},

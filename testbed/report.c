@@ -203,7 +203,7 @@ static void print_each_migration(const struct page *page, uint32_t begun)
         }
         if (begun > 1 && judge_migration(page->result->judge, i)->round_count > 0) {
             fprintf(page->out, "\n%s: %s to %s", scenario->timeline[i].name, vm_of(page, i),
-                    scenario->nodes[scenario->timeline[i].action.migrate.to].name);
+                    scenario->nodes[judge_migration(page->result->judge, i)->to_node].name);
         }
         print_rounds(page, i);
         print_why(page, i, begun > 1 ? scenario->timeline[i].name : NULL);
@@ -221,7 +221,7 @@ static void add_summary(struct report_table *table, const struct page *page, uin
     report_cell(table, "%s", scenario->timeline[item].name);
     report_cell(table, "%s", vm_of(page, item));
     report_cell(table, "%s", m->from_node != SIM_NONE ? scenario->nodes[m->from_node].name : "-");
-    report_cell(table, "%s", scenario->nodes[scenario->timeline[item].action.migrate.to].name);
+    report_cell(table, "%s", scenario->nodes[m->to_node].name);
     report_cell(table, "%s",
                 m->ended
                     ? report_time(m->ended_at - judge_action_start(result->judge, item), figure)

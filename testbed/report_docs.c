@@ -212,10 +212,11 @@ static void print_limits(FILE *out)
           "`limit` names what was full while pages went, the first that applies:\n\n"
           "| limit | when |\n|---|---|\n"
           "| `target` | it refused |\n"
-          "| `guest` | the limit of rounds was reached, and the last round left at least three "
-          "quarters of the pages that it had sent written again |\n"
+          "| `guest` | it did not converge, and the last round left at least three quarters of the "
+          "pages that it had sent written again |\n"
           "| `link` | goodput was at least 90 % of what TCP can carry over the network, migrations "
           "that shared the link added |\n"
+          "| `policy` | it allowed no higher rate |\n"
           "| `processor` | the software of one of the nodes worked at least 80 % of the time that "
           "its migrations took |\n"
           "| `losses` | TCP met time-outs |\n"
@@ -269,7 +270,8 @@ static json_t *words_schema(const char *const *words, size_t count)
 static json_t *field_schema(const struct field *field)
 {
     static const char *const verdicts[] = {"pass", "fail", "unknown"};
-    static const char *const limits[] = {"none", "guest", "link", "processor", "losses", "target"};
+    static const char *const limits[] = {"none",   "guest",  "link",  "processor",
+                                         "losses", "target", "policy"};
     switch (field->type) {
     case TEXT:
         return json_pack("{s:s}", "type", "string");
@@ -282,7 +284,7 @@ static json_t *field_schema(const struct field *field)
     case VERDICT:
         return words_schema(verdicts, 3);
     case OUTCOME_LIMIT:
-        return words_schema(limits, 6);
+        return words_schema(limits, 7);
     case TEXTS:
         return json_pack("{s:s,s:{s:s}}", "type", "array", "items", "type", "string");
     case METRICS:

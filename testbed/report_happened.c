@@ -65,9 +65,9 @@ static void add_way(const struct teller *teller, uint32_t item, const char *verb
     report_add(text, "%s %s ", teller->scenario->vms[migrate->vm].name, verb);
     if (m->from_node != SIM_NONE) {
         report_add(text, "%s -> %s", node_name(teller, m->from_node),
-                   node_name(teller, migrate->to));
+                   node_name(teller, m->to_node));
     } else {
-        report_add(text, "to %s", node_name(teller, migrate->to));
+        report_add(text, "to %s", node_name(teller, m->to_node));
     }
 }
 
@@ -153,7 +153,7 @@ static void tell_failure(const struct teller *teller, uint32_t item)
     const struct judge_vm *vm = judge_vm(teller->judge, migrate->vm);
     /* By force, for one, it may run at the target after a migration that failed. */
     bool arrived = next_migration(teller, item) == NULL && vm->state == JUDGE_VM_RUNNING &&
-                   vm->node == migrate->to;
+                   vm->node == m->to_node;
     add_way(teller, item, arrived ? "was not handed over" : "did not move", &text);
     report_add(&text, ": %s", m->how);
     if (step != JUDGE_WAITING) {
@@ -173,7 +173,7 @@ static void tell_open(const struct teller *teller, uint32_t item)
     const struct scenario_migrate *migrate = &teller->scenario->timeline[item].action.migrate;
     const struct judge_vm *vm = judge_vm(teller->judge, migrate->vm);
     enum judge_step step = report_last_step(m);
-    const char *source = node_name(teller, m->from_node), *target = node_name(teller, migrate->to);
+    const char *source = node_name(teller, m->from_node), *target = node_name(teller, m->to_node);
     if (m->handover_given > 0 && m->running_known) {
         add_way(teller, item, "moved", &text);
         add_absence(m, " and ", &text);
@@ -456,7 +456,7 @@ static void tell_fault(const struct teller *teller, uint32_t item)
     sim_time began = judge_action_start(teller->judge, item);
     sim_time ended = judge_action_end(teller->judge, item, &how);
     uint64_t hits = number_of(teller, item, "hits");
-    bool swept = item >= teller->scenario->listed_item_count;
+    bool swept = teller->scenario->sweep.source != NULL && item == teller->scenario->sweep.item;
     if (swept && teller->scenario->sweep.point == QUANTITY_ABSENT) {
         return; /* no point was chosen, and nothing broke */
     }
@@ -554,12 +554,66 @@ static void tell_machines(const struct teller *teller)
     }
 }
 
+/* ---- drains --------------------------------------------------------------------------------------------------------------------------- */
+
+static void tell_drain(const struct teller *teller, uint32_t item)
+{
+    struct report_text text = {0};
+    char figure[REPORT_FIGURE_BYTES], all[REPORT_FIGURE_BYTES];
+    const struct scenario_drain *order = &teller->scenario->timeline[item].action.drain;
+    const char *how = NULL, *node = node_name(teller, order->node);
+    struct judge_drain drain;
+    judge_drain(teller->judge, item, &drain);
+    sim_time began = judge_action_start(teller->judge, item);
+    sim_time ended = judge_action_end(teller->judge, item, &how);
+    if (ended == SIM_NEVER) {
+        report_add(&text, "%s was still being emptied when the run ended, after %s: %s had moved",
+                   node, report_time(teller->result->simulated_ns - began, figure),
+                   report_plural(drain.moved, "VM", "VMs", all));
+    } else if (drain.moved + drain.failed == 0) {
+        report_add(&text, "%s was to be emptied, and had no VM", node);
+    } else if (drain.failed == 0) {
+        report_add(&text, "%s was emptied in %s: %s moved", node,
+                   report_time(ended - began, figure),
+                   report_plural(drain.moved, "VM", "VMs", all));
+    } else {
+        report_add(&text, "%s was not emptied: in %s %u of %s moved", node,
+                   report_time(ended - began, figure), drain.moved,
+                   report_plural(drain.moved + drain.failed, "VM", "VMs", all));
+    }
+    if (drain.longest_item != SIM_NONE) {
+        const struct scenario_migrate *longest =
+            &teller->scenario->timeline[drain.longest_item].action.migrate;
+        report_add(&text, "; %s was away longest, %s", teller->scenario->vms[longest->vm].name,
+                   report_time(drain.longest_pause, figure));
+    }
+    tell(teller, &text);
+    for (uint32_t i = 0; i < drain.stay_count; i++) {
+        text = (struct report_text){0};
+        report_add(&text, "it stays on %s: %s", node, drain.stays[i]);
+        tell(teller, &text);
+    }
+}
+
+static void tell_drains(const struct teller *teller)
+{
+    for (uint32_t i = 0; i < teller->scenario->item_count; i++) {
+        if (teller->scenario->timeline[i].kind == SCENARIO_DRAIN &&
+            judge_action_start(teller->judge, i) != SIM_NEVER) {
+            tell_drain(teller, i);
+        }
+    }
+}
+
 /* ---- the whole ----------------------------------------------------------------------------------------------------------------------- */
 
 static void tell_item(const struct teller *teller, uint32_t item)
 {
     const struct scenario_item *i = &teller->scenario->timeline[item];
     bool began = judge_action_start(teller->judge, item) != SIM_NEVER;
+    if (!began && i->of_drain) {
+        return; /* a VM that it did not move, and said why */
+    }
     if (!began && i->kind != SCENARIO_FAULT) {
         struct report_text text = {0};
         report_add(&text, "%s (%s) did not begin", i->name, scenario_action_word(i->kind));
@@ -608,6 +662,7 @@ static void count_line(void *context, const char *text)
 
 static void tell_all(const struct teller *teller)
 {
+    tell_drains(teller);
     tell_migrations(teller);
     for (uint32_t i = 0; i < teller->scenario->vm_count; i++) {
         tell_vm(teller, i);

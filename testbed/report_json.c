@@ -122,7 +122,7 @@ static json_t *migration_json(const struct run_result *result, uint32_t item)
     set_text(object, "vm", scenario->vms[migrate->vm].name);
     set(object, "from",
         m->from_node != SIM_NONE ? json_string(scenario->nodes[m->from_node].name) : json_null());
-    set_text(object, "to", scenario->nodes[migrate->to].name);
+    set_text(object, "to", scenario->nodes[m->to_node].name);
     set_text(object, "step", judge_step_word(report_last_step(m)));
     set_text(object, "how", m->ended ? m->how : "");
     set_text(object, "rule", m->rule);

@@ -36,6 +36,7 @@ enum report_limit {
     REPORT_LIMIT_PROCESSOR, /* the software of a node worked 80 % of the time or more */
     REPORT_LIMIT_LOSSES,    /* TCP waited for time-outs */
     REPORT_LIMIT_TARGET,    /* it refused */
+    REPORT_LIMIT_POLICY,    /* it allowed no higher rate */
     REPORT_LIMITS
 };
 const char *report_limit_word(enum report_limit limit);

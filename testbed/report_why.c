@@ -23,8 +23,8 @@
 
 const char *report_limit_word(enum report_limit limit)
 {
-    static const char *const words[REPORT_LIMITS] = {"none",      "guest",  "link",
-                                                     "processor", "losses", "target"};
+    static const char *const words[REPORT_LIMITS] = {"none",   "guest",  "link",  "processor",
+                                                     "losses", "target", "policy"};
     return words[limit];
 }
 
@@ -89,8 +89,8 @@ static uint64_t sharers_of(const struct facts *facts)
             continue;
         }
         const struct judge_migration *other = judge_migration(facts->result->judge, i);
-        bool same_link = other->from_node == facts->m->from_node ||
-                         item->action.migrate.to == facts->migrate->to;
+        bool same_link =
+            other->from_node == facts->m->from_node || other->to_node == facts->m->to_node;
         sharers += other->ordered && other->network == facts->m->network && same_link &&
                    other->step_at[JUDGE_PRE_COPY] < facts->end &&
                    facts->m->started < end_of(facts->result, other);
@@ -102,7 +102,7 @@ static uint64_t sharers_of(const struct facts *facts)
 static void find_busy(struct facts *facts)
 {
     const struct scenario *scenario = facts->result->scenario;
-    uint32_t nodes[2] = {facts->m->from_node, facts->migrate->to};
+    uint32_t nodes[2] = {facts->m->from_node, facts->m->to_node};
     for (uint32_t n = 0; n < 2; n++) {
         uint64_t working = 0;
         if (nodes[n] == SIM_NONE) {
@@ -114,7 +114,7 @@ static void find_busy(struct facts *facts)
                 continue;
             }
             const struct judge_migration *m = judge_migration(facts->result->judge, i);
-            if (m->ordered && (m->from_node == nodes[n] || item->action.migrate.to == nodes[n])) {
+            if (m->ordered && (m->from_node == nodes[n] || m->to_node == nodes[n])) {
                 working += (uint64_t)(end_of(facts->result, m) - m->started);
             }
         }
@@ -184,7 +184,11 @@ static struct facts gather(const struct run_result *result, uint32_t item)
 
 static bool guest_keeps_up(const struct facts *facts)
 {
-    return facts->rounds >= 2 && is_rule(facts->m, MIGRATION_STOP_ROUNDS) &&
+    bool vain =
+        is_rule(facts->m, MIGRATION_STOP_ROUNDS) || is_rule(facts->m, MIGRATION_STOP_NO_GAIN) ||
+        is_rule(facts->m, MIGRATION_STOP_RATE) || is_rule(facts->m, MIGRATION_STOP_VOLUME) ||
+        is_rule(facts->m, MIGRATION_STOP_DIRTYING);
+    return facts->rounds >= 2 && vain &&
            report_percent(facts->last->dirtied, facts->last->pages) >= PLATEAU_PERCENT;
 }
 
@@ -202,6 +206,10 @@ static enum report_limit limit_of(const struct facts *facts, const struct report
     if (why->capacity_bps > 0 &&
         report_percent(why->goodput_bps * facts->sharers, why->capacity_bps) >= LINK_FULL_PERCENT) {
         return REPORT_LIMIT_LINK;
+    }
+    if (facts->m->rate_least_bps > 0 &&
+        report_percent(why->goodput_bps, facts->m->rate_least_bps) >= PROCESSOR_FULL_PERCENT) {
+        return REPORT_LIMIT_POLICY;
     }
     if (facts->busy_percent >= PROCESSOR_FULL_PERCENT ||
         facts->guests_percent >= GUESTS_FULL_PERCENT) {
@@ -234,8 +242,8 @@ static void add_rule(const struct facts *facts, struct report_text *text)
     const struct judge_migration *m = facts->m;
     size_t begins = text->length;
     report_plural(facts->rounds, "round", "rounds", rounds);
-    if (m->rule[0] == 0) {
-        return;
+    if (m->rule[0] == 0 || (m->ended && !m->completed && strstr(m->how, m->rule) != NULL)) {
+        return; /* or it has been said */
     }
     if (is_rule(m, MIGRATION_STOP_ROUNDS)) {
         report_add(text, "stopped at the limit of %s. ", rounds);
@@ -244,12 +252,59 @@ static void add_rule(const struct facts *facts, struct report_text *text)
                    quantity_print(QUANTITY_TIME, facts->migrate->threshold_ns, figure));
     } else if (is_rule(m, MIGRATION_STOP_CLEAN)) {
         report_add(text, "after %s nothing was left to send. ", rounds);
+    } else if (is_rule(m, MIGRATION_STOP_FEW)) {
+        report_add(text, "after %s fewer than %lld pages were left. ", rounds,
+                   (long long)facts->migrate->policy.few_pages);
+    } else if (is_rule(m, MIGRATION_STOP_VOLUME)) {
+        report_add(text, "after %s more than %s times its RAM had been sent. ", rounds,
+                   quantity_print(QUANTITY_FACTOR, facts->migrate->policy.sent_limit_ppb, figure));
+    } else if (is_rule(m, MIGRATION_STOP_DIRTYING)) {
+        report_add(text, "more than %s of what was sent had been written again, after %s. ",
+                   quantity_print(QUANTITY_SHARE, facts->migrate->policy.trigger_ppb, figure),
+                   rounds);
     } else {
         report_add(text, "%s, after %s. ", m->rule, rounds);
     }
     if (begins > 0) { /* a sentence of its own; the first goes on behind "Why: " */
         text->bytes[begins] = upper(text->bytes[begins]);
     }
+}
+
+/* What the policy did: slowed the guest down, skipped pages. */
+static void add_policy(const struct facts *facts, struct report_text *text)
+{
+    char figure[REPORT_FIGURE_BYTES];
+    const struct judge_migration *m = facts->m;
+    if (m->first_throttled_round > 0 && m->first_throttled_round == m->throttled_round) {
+        report_add(text, "The guest ran at %u%% from round %u. ", m->throttled_left,
+                   m->throttled_round);
+    } else if (m->first_throttled_round > 0) {
+        report_add(text,
+                   "The guest was slowed down from round %u on, and ran at %u%% from round %u. ",
+                   m->first_throttled_round, m->throttled_left, m->throttled_round);
+    }
+    if (m->skipped_pages > 0) {
+        report_add(text, "%s waited for a later round, because they were written again. ",
+                   report_plural(m->skipped_pages, "page", "pages", figure));
+    }
+}
+
+static void add_compression(const struct facts *facts, struct report_text *text)
+{
+    char saved[REPORT_FIGURE_BYTES], of[REPORT_FIGURE_BYTES], here[REPORT_FIGURE_BYTES];
+    const struct judge_packed *source = &facts->m->packed[0], *target = &facts->m->packed[1];
+    if (source->pages == 0) {
+        return;
+    }
+    const struct scenario *scenario = facts->result->scenario;
+    report_add(text, "Compression saved %s of %s and took %s of processor time on %s",
+               report_size(source->before - source->after, saved), report_size(source->before, of),
+               report_time(source->busy, here), scenario->nodes[facts->m->from_node].name);
+    if (target->pages > 0) {
+        report_add(text, ", %s on %s", report_time(target->busy, here),
+                   scenario->nodes[facts->m->to_node].name);
+    }
+    report_add(text, ". ");
 }
 
 /* From which round on they were for nothing: the first after which the pause was hardly longer than after the last; one more than there
@@ -352,6 +407,16 @@ static void add_limit(const struct facts *facts, const struct report_why *why,
         add_speed(facts, why, "pages", text);
         report_add(text, ". ");
         break;
+    case REPORT_LIMIT_POLICY:
+        report_add(text, "The policy was the limit: it allowed %s",
+                   report_rate(facts->m->rate_least_bps, figure));
+        if (facts->m->rate_most_bps > facts->m->rate_least_bps) {
+            report_add(text, " to %s", report_rate(facts->m->rate_most_bps, figure));
+        }
+        report_add(text, ". ");
+        add_speed(facts, why, "Pages", text);
+        report_add(text, ". ");
+        break;
     case REPORT_LIMIT_LOSSES:
         if (facts->rounds > 0) {
             report_add(text, "Losses were the limit: ");
@@ -407,7 +472,7 @@ static bool concerns(const struct facts *facts, const struct scenario_fault *fau
 {
     const struct scenario *scenario = facts->result->scenario;
     const struct scenario_part parts[] = {{SCENARIO_NODE, facts->m->from_node},
-                                          {SCENARIO_NODE, facts->migrate->to},
+                                          {SCENARIO_NODE, facts->m->to_node},
                                           {SCENARIO_VM, facts->migrate->vm}};
     for (uint32_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (fault_concerns_machine(scenario, fault, parts[i])) {
@@ -462,7 +527,9 @@ void report_explain(const struct run_result *result, uint32_t item, struct repor
     }
     add_rule(&facts, &out->text);
     add_vain_rounds(&facts, &out->text);
+    add_policy(&facts, &out->text);
     add_limit(&facts, out, &out->text);
+    add_compression(&facts, &out->text);
     add_surprise(&facts, &out->text);
     add_timeouts(&facts, &out->text);
     add_faults(&facts, &out->text);

@@ -1,6 +1,6 @@
 /* testbed/run_records.h - what the testbed itself says: power, faults, the timeline, and sums at the end of the run.
  *
- * Origins: the machine for RUN_MACHINE, the action for RUN_ACTION_* and RUN_FAULT_*, the part for RUN_*_TOTALS. */
+ * Origins: the machine for RUN_MACHINE, the action for RUN_ACTION_*, RUN_DRAIN_* and RUN_FAULT_*, the part for RUN_*_TOTALS. */
 #ifndef ORRERY_TESTBED_RUN_RECORDS_H
 #define ORRERY_TESTBED_RUN_RECORDS_H
 
@@ -22,6 +22,8 @@ enum run_record {
     RUN_VM_WORK, /* at the end, where a guest's processor time counts or it reads {instance, work, served, stolen, loads} */
     RUN_NODE_GUESTS, /* at the end, where it was any {served} */
     RUN_LEAKS,       /* at the end: what should be 0 {frames, literals, fibers, timers} */
+    RUN_DRAIN_MOVES, /* a drain chose where one of its migrations goes {drain, node}; text: VM */
+    RUN_DRAIN_STAYS, /* what fits nowhere {drain, memory}; text: VM, and why */
     RUN_ENDS,        /* the last record {events}; text: why */
     RUN_RECORDS
 };

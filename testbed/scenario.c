@@ -167,7 +167,7 @@ const char *scenario_action_word(enum scenario_action_kind kind)
 {
     static const char *const words[SCENARIO_ACTIONS] = {
         "item",  "ping",  "request",      "tcp-bulk", "live-migrate", "cancel",
-        "fault", "power", "force-resume", "stop",     "video"};
+        "fault", "power", "force-resume", "stop",     "video",        "drain"};
     SIM_ASSERT(kind < SCENARIO_ACTIONS);
     return words[kind];
 }
@@ -319,6 +319,10 @@ void scenario_check(const struct scenario *scenario)
         SIM_ASSERT(item->kind != SCENARIO_ACTION_UNSET);
         SIM_ASSERT((item->trigger == SCENARIO_WHEN) == (item->when != NULL));
         SIM_ASSERT(item->trigger == SCENARIO_WHEN || item->at_ns >= 0);
+        SIM_ASSERT(item->of_drain ==
+                   (i >= scenario->listed_item_count + (scenario->sweep.source != NULL)));
+        SIM_ASSERT(item->of_drain == (item->trigger == SCENARIO_TRIGGER_UNSET));
+        SIM_ASSERT(item->kind != SCENARIO_DRAIN || item->action.drain.to.count > 0);
     }
     for (uint32_t i = 0; i < scenario->expect_count; i++) {
         SIM_ASSERT(scenario->expect[i].holds != NULL);

@@ -286,16 +286,74 @@ struct scenario_bulk {
     bool close; /* closes the connection when all is acknowledged */
 };
 
+/* Constants of a migration policy (cluster/migration_policy.h). Loaded: all of them decided. */
+enum scenario_policy_like {
+    SCENARIO_POLICY_LIKE_DERIVED, /* only while loading */
+    SCENARIO_POLICY_HYPER_V,
+    SCENARIO_POLICY_QEMU,
+    SCENARIO_POLICY_XEN,
+    SCENARIO_POLICY_XEN_2005,
+    SCENARIO_POLICY_XEN_LATER,
+    SCENARIO_POLICY_KUBEVIRT,
+};
+enum scenario_remedy {
+    SCENARIO_REMEDY_DERIVED, /* only while loading */
+    SCENARIO_REMEDY_SWITCH,
+    SCENARIO_REMEDY_ABORT,
+    SCENARIO_REMEDY_THROTTLE,
+};
+/* Which of a rule's two ways: the first or the second that the reference names. */
+enum scenario_policy_way {
+    SCENARIO_POLICY_DERIVED, /* only while loading */
+    SCENARIO_POLICY_FIRST,
+    SCENARIO_POLICY_SECOND,
+};
+struct scenario_policy {
+    const struct yaml_node *source;
+    enum scenario_policy_like like;
+    int64_t rounds, threshold_ns, few_pages, sent_limit_ppb; /* 0: not in force */
+    enum scenario_policy_way few_of, no_gain, beyond_rate, redirtied, predict_by;
+    int64_t look_pages;
+    int64_t rate_start_bps, rate_step_bps, rate_max_bps, rate_final_bps; /* 0: unlimited */
+    int64_t bandwidth_bps; /* QUANTITY_ABSENT: no cap */
+    enum scenario_remedy remedy;
+    int64_t trigger_ppb, throttle_first_ppb, throttle_step_ppb, throttle_max_ppb;
+    int64_t limit_ns_per_gib, progress_limit_ns;
+};
+
+struct scenario_compress {
+    const struct yaml_node *source; /* NULL: pages go as they are */
+    int64_t workers;
+};
+
 struct scenario_migrate {
     const struct yaml_node *source;
     uint32_t vm;
-    uint32_t to; /* node */
+    uint32_t
+        to; /* node; SIM_NONE: a drain chooses it when it comes to that (its record drain.moves says which) */
     struct scenario_indices
         over; /* networks, tried in this order; those that the source node lacks are passed over */
-    int64_t rounds;
-    int64_t threshold_ns;              /* stop when the predicted pause is below */
-    int64_t time_limit_ns;             /* QUANTITY_ABSENT: none */
+    int64_t rounds;        /* the policy's, where it has a limit: another way to write it */
+    int64_t threshold_ns;  /* the same */
+    int64_t time_limit_ns; /* QUANTITY_ABSENT: none */
     enum scenario_when_busy when_busy; /* SCENARIO_AS_NODE: the source node's rule */
+    int64_t priority;
+    struct scenario_policy policy;
+    struct scenario_compress compress;
+};
+
+/* The migrations of its VMs are items of their own, behind all that the file has: one for each VM of the scenario, in their order, fired
+ * when the drain comes to that VM. */
+struct scenario_drain {
+    const struct yaml_node *source;
+    uint32_t node;
+    struct scenario_indices to;   /* never empty */
+    struct scenario_indices over; /* as written; empty: for each target its own */
+    int64_t parallel;             /* QUANTITY_ABSENT: as the pairs allow */
+    int64_t time_limit_ns;
+    struct scenario_policy policy;
+    struct scenario_compress compress;
+    uint32_t first_move; /* index into timeline */
 };
 
 struct scenario_cancel {
@@ -431,6 +489,7 @@ enum scenario_action_kind {
     SCENARIO_FORCE_RESUME,
     SCENARIO_STOP,
     SCENARIO_VIDEO,
+    SCENARIO_DRAIN,
     SCENARIO_ACTIONS
 };
 
@@ -448,6 +507,8 @@ struct scenario_item {
     int64_t delay_ns;
     int64_t nth;
     enum scenario_action_kind kind;
+    bool of_drain;  /* fired by a drain, which it is a part of: ... */
+    uint32_t drain; /* ... index into timeline */
     union {
         struct scenario_ping ping;
         struct scenario_request request;
@@ -459,6 +520,7 @@ struct scenario_item {
         struct scenario_force_resume force_resume;
         struct scenario_stop stop;
         struct scenario_video video;
+        struct scenario_drain drain;
     } action;
 };
 
@@ -530,8 +592,10 @@ struct scenario {
     uint32_t link_count;
     struct scenario_item *timeline;
     uint32_t item_count;
-    uint32_t listed_item_count; /* those that the file lists; the item of `sweep` comes behind */
+    uint32_t
+        listed_item_count; /* those that the file lists; behind them the item of `sweep`, then what drains move */
     struct scenario_sweep sweep;
+    struct scenario_policy policy;
     struct scenario_end end;
     struct scenario_expect *expect;
     uint32_t expect_count;

@@ -4,6 +4,7 @@
  *     schema_machines.c   networks, nodes, clients
  *     schema_vms.c        VMs and their guests
  *     schema_timeline.c   items, and what each action takes
+ *     schema_policy.c     policies of migrations, compression, drains
  *     schema_table.c      ends, expectations, the whole file
  *
  * For those files alone. */
@@ -30,8 +31,9 @@
 #define YEAR  (8760 * HOURS) /* longer than any run, and far from the end of sim_time */
 
 extern const struct schema_map schema_network, schema_node, schema_client,
-    schema_tcp;                                           /* schema_machines.c */
-extern const struct schema_map schema_vm;                 /* schema_vms.c */
-extern const struct schema_map schema_item, schema_fault; /* schema_timeline.c */
+    schema_tcp;                                                              /* schema_machines.c */
+extern const struct schema_map schema_vm;                                    /* schema_vms.c */
+extern const struct schema_map schema_item, schema_fault;                    /* schema_timeline.c */
+extern const struct schema_map schema_policy, schema_compress, schema_drain; /* schema_policy.c */
 
 #endif

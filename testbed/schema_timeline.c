@@ -216,15 +216,17 @@ static const struct schema_key migrate_keys[] = {
      .unit = QUANTITY_COUNT,
      .min = 1,
      .max = 1000,
-     .default_text = "10",
-     .meaning = "After this many rounds the VM is paused, whatever is left."},
+     .derived = "as the policy has it; 10 with `hyper-v`",
+     .meaning = "The policy's `rounds`: after this many the VM is paused, whatever is left, unless "
+                "the policy does otherwise where it does not converge."},
     {.name = "threshold",
      AT(scenario_migrate, threshold_ns),
      .type = SCHEMA_QUANTITY,
      .unit = QUANTITY_TIME,
      .max = HOURS,
-     .default_text = "50ms",
-     .meaning = "It is paused earlier when the predicted pause is below this."},
+     .derived = "as the policy has it; 50ms with `hyper-v`",
+     .meaning = "The policy's `threshold`: it is paused earlier when the predicted pause is below "
+                "this."},
     {.name = "time-limit",
      AT(scenario_migrate, time_limit_ns),
      .type = SCHEMA_QUANTITY,
@@ -239,6 +241,25 @@ static const struct schema_key migrate_keys[] = {
      .choices = when_busy_choices,
      .default_text = "as-node",
      .meaning = "What happens when the two nodes have their fill of migrations."},
+    {.name = "priority",
+     AT(scenario_migrate, priority),
+     .type = SCHEMA_QUANTITY,
+     .unit = QUANTITY_COUNT,
+     .max = 1000,
+     .default_text = "0",
+     .meaning =
+         "Of migrations that wait for their turn between the same two nodes the highest goes "
+         "first, of equals the earliest."},
+    {.name = "policy",
+     AT(scenario_migrate, policy),
+     .type = SCHEMA_MAP,
+     .map = &schema_policy,
+     .meaning = "How it decides."},
+    {.name = "compress",
+     AT(scenario_migrate, compress),
+     .type = SCHEMA_MAP,
+     .map = &schema_compress,
+     .meaning = "Whether pages are compressed."},
 };
 static const struct schema_map migrate_map = {
     .name = "timeline.live-migrate",
@@ -692,6 +713,7 @@ static const struct schema_key item_keys[] = {
     ITEM_ACTION("stop", stop, SCENARIO_STOP, stop_map,
                 "End a ping, a request, a bulk transfer, a video or a fault."),
     ITEM_ACTION("video", video, SCENARIO_VIDEO, video_map, "Watch a video that a VM serves."),
+    ITEM_ACTION("drain", drain, SCENARIO_DRAIN, schema_drain, "Empty a node."),
     {.name = "as",
      AT(scenario_item, name),
      .type = SCHEMA_NAME,
@@ -700,7 +722,6 @@ static const struct schema_key item_keys[] = {
     {.name = "every", .type = SCHEMA_TEXT, .next = true},
     {.name = "times", .type = SCHEMA_TEXT, .next = true},
     {.name = "sweep", .type = SCHEMA_TEXT, .next = true},
-    {.name = "drain", .type = SCHEMA_TEXT, .next = true},
 };
 
 const struct schema_map schema_item = {
@@ -734,5 +755,6 @@ const struct schema_map schema_item = {
         "  - {when: back.start, delay: 1s, cancel: back}\n"
         "  - {at: 20s, fault: {machine: node2, freeze: true, for: 2s}, as: hang}\n"
         "  - {at: 30s, power: {machine: alice, do: reboot}}\n"
-        "  - {at: 40s, stop: shop}\n",
+        "  - {at: 40s, stop: shop}\n"
+        "  - {at: 60s, drain: node1, as: empty}\n",
 };

@@ -3,7 +3,9 @@
 #include "cluster/migration_records.h"
 #include "sim/assert.h"
 #include "sim/planted.h"
+#include "testbed/drain.h"
 #include "testbed/fault_driver.h"
+#include "testbed/policy_rules.h"
 #include "testbed/timeline_rules.h"
 #include "vm/traffic.h"
 #include "vm/video.h"
@@ -30,6 +32,8 @@ struct item {
     struct request *request;
     struct bulk *bulk;
     struct video *video;
+    struct drain *drain;
+    uint32_t target; /* node that a migration goes to */
 };
 
 struct timeline {
@@ -110,8 +114,11 @@ static void look_for_end(void *context)
         if (!item->fired && is_swept(timeline, i)) {
             continue; /* a point that never comes keeps nobody waiting */
         }
-        if (!item->fired) {
+        if (!item->fired && !scenario->timeline[i].of_drain) {
             return;
+        }
+        if (!item->fired) {
+            continue; /* a VM that a drain did not move */
         }
         bool over = item->ended || judge_action_end(timeline->judge, i, &how) != SIM_NEVER;
         if (!over && ends_by_itself(&scenario->timeline[i])) {
@@ -275,7 +282,7 @@ static void start_migration(struct item *item)
         say_end(item, "refused: no node has the VM");
         return;
     }
-    if (source == migrate->to) {
+    if (source == item->target) {
         say_end(item, "refused: the VM is on that node");
         return;
     }
@@ -284,15 +291,18 @@ static void start_migration(struct item *item)
                                        : migrate->when_busy;
     struct migration_order order = {
         .request = item->number + 1,
-        .policy = {(uint32_t)migrate->rounds, migrate->threshold_ns},
+        .policy = policy_rules_policy(&migrate->policy),
+        .compress_workers =
+            migrate->compress.source != NULL ? (uint32_t)migrate->compress.workers : 0,
         .time_limit_ns = migrate->time_limit_ns == QUANTITY_ABSENT ? 0 : migrate->time_limit_ns,
+        .priority = (uint32_t)migrate->priority,
         .queue_when_busy = busy == SCENARIO_QUEUE,
         .announcement = {(uint32_t)vm->announce.count, vm->announce.spacing_ns,
                          vm->announce.step_ns, vm->announce.spacing_max_ns},
     };
     strncpy(order.vm, vm->name, sizeof order.vm - 1);
-    world_migration_peer(world, source, &migrate->over, migrate->to, &order.self);
-    world_migration_peer(world, migrate->to, &migrate->over, source, &order.target);
+    world_migration_peer(world, source, &migrate->over, item->target, &order.self);
+    world_migration_peer(world, item->target, &migrate->over, source, &order.target);
     if (migration_service_order(world->nodes[source].migration, &order) != RT_OK) {
         say_end(item,
                 "refused: the two nodes share none of the networks, or the source has no memory");
@@ -352,6 +362,48 @@ static void stop_item(struct item *item)
     }
 }
 
+/* Goes on with what drains there are; one that is over says so. */
+static void go_on_with_drains(struct timeline *timeline)
+{
+    for (uint32_t i = 0; i < timeline->world->scenario->item_count; i++) {
+        struct item *item = &timeline->items[i];
+        const char *how = NULL;
+        if (item->drain != NULL && !item->ended && drain_go_on(item->drain, &how)) {
+            say_end(item, how);
+        }
+    }
+}
+
+static void look(void *context)
+{
+    go_on_with_drains(context);
+    look_for_end(context);
+}
+
+static void fire(struct item *item);
+
+/* A drain has come to one of its VMs. */
+static void move_of_drain(void *context, uint32_t number, uint32_t node)
+{
+    struct timeline *timeline = context;
+    struct world *world = timeline->world;
+    struct item *item = &timeline->items[number];
+    const struct scenario_item *s = scenario_item(item);
+    const int64_t values[] = {(int64_t)s->drain + 1, (int64_t)world->nodes[node].origin};
+    item->target = node;
+    world_say(world, RUN_DRAIN_MOVES, world->action_origins[number], 0, values,
+              world->scenario->vms[s->action.migrate.vm].name);
+    fire(item);
+}
+
+static void start_drain(struct item *item)
+{
+    struct timeline *timeline = item->timeline;
+    item->drain =
+        drain_new(timeline->world, timeline->judge, item->number, move_of_drain, timeline);
+    go_on_with_drains(timeline);
+}
+
 static void act(struct item *item)
 {
     const struct scenario_item *s = scenario_item(item);
@@ -392,6 +444,9 @@ static void act(struct item *item)
         stop_item(&timeline->items[s->action.stop.what]);
         say_end(item, "done");
         break;
+    case SCENARIO_DRAIN:
+        start_drain(item);
+        break;
     default:
         SIM_ASSERT(false && "an item has an action");
     }
@@ -407,6 +462,7 @@ static const char *action_word(enum scenario_action_kind kind)
         [SCENARIO_CANCEL] = "cancel", [SCENARIO_FAULT] = "fault",
         [SCENARIO_POWER] = "power",   [SCENARIO_FORCE_RESUME] = "force-resume",
         [SCENARIO_STOP] = "stop",     [SCENARIO_VIDEO] = "video",
+        [SCENARIO_DRAIN] = "drain",
     };
     return words[kind];
 }
@@ -414,12 +470,17 @@ static const char *action_word(enum scenario_action_kind kind)
 static void on_item(void *context)
 {
     struct item *item = context;
-    struct world *world = item->timeline->world;
     if (item->fired) { /* a fault's time is over */
         fault_driver_stop(item->timeline->faults, item->number);
         say_end(item, "over");
         return;
     }
+    fire(item);
+}
+
+static void fire(struct item *item)
+{
+    struct world *world = item->timeline->world;
     item->fired = true;
     SIM_ASSERT(!SIM_PLANTED(assertion)); /* a test looks at what a failed one prints */
     const int64_t values[] = {item->number + 1};
@@ -470,6 +531,9 @@ static void arm_items(struct timeline *timeline)
         item->timeline = timeline;
         item->number = i;
         item->was = TRUTH_UNKNOWN;
+        if (scenario->timeline[i].kind == SCENARIO_MIGRATE) {
+            item->target = scenario->timeline[i].action.migrate.to;
+        }
         item->event = sim_event_new(world->sim, world->action_origins[i], on_item, item);
         if (scenario->timeline[i].trigger == SCENARIO_AT && !is_swept(timeline, i)) {
             sim_event_arm(world->sim, item->event, scenario->timeline[i].at_ns);
@@ -490,7 +554,7 @@ struct timeline *timeline_new(struct world *world, struct judge *judge,
     SIM_ASSERT(timeline->items != NULL);
     timeline->start_event = sim_event_new(world->sim, world->control_origin, on_start, timeline);
     timeline->end_event = sim_event_new(world->sim, world->control_origin, on_end, timeline);
-    timeline->look_event = sim_event_new(world->sim, world->control_origin, look_for_end, timeline);
+    timeline->look_event = sim_event_new(world->sim, world->control_origin, look, timeline);
     /* "(timeline)" sorts before every name, so the world is powered on before anything else of instant 0. */
     sim_event_arm(world->sim, timeline->start_event, 0);
     if (world->scenario->sweep.source != NULL) {
@@ -526,6 +590,7 @@ void timeline_free(struct timeline *timeline)
         if (item->video != NULL) {
             video_free(item->video);
         }
+        drain_free(item->drain);
         sim_event_free(sim, item->event);
     }
     sim_event_free(sim, timeline->start_event);

@@ -7,6 +7,7 @@
 #include "testbed/expression.h"
 #include "testbed/fault_rules.h"
 #include "testbed/loader.h"
+#include "testbed/policy_rules.h"
 #include "testbed/schema.h"
 #include "testbed/sweep_point.h"
 #include "vm/guest.h"
@@ -149,7 +150,7 @@ static void decide_migration_over(struct scenario *scenario, struct scenario_mig
 static void check_migration(struct scenario *scenario, struct scenario_migrate *migrate,
                             struct diagnostics *diagnostics)
 {
-    if (migrate->vm == SIM_NONE || migrate->to == SIM_NONE) {
+    if (migrate->vm == SIM_NONE || migrate->to == SIM_NONE) { /* or a drain chooses the target */
         return;
     }
     const struct scenario_vm *vm = &scenario->vms[migrate->vm];
@@ -175,7 +176,8 @@ static void check_first_migrations(struct scenario *scenario, struct diagnostics
     }
     for (uint32_t i = 0; i < scenario->item_count; i++) {
         const struct scenario_item *item = &scenario->timeline[i];
-        if (item->kind != SCENARIO_MIGRATE || item->action.migrate.vm == SIM_NONE) {
+        if (item->kind != SCENARIO_MIGRATE || item->of_drain ||
+            item->action.migrate.vm == SIM_NONE) {
             continue;
         }
         uint32_t vm = item->action.migrate.vm;
@@ -427,6 +429,7 @@ void timeline_rules_apply(struct scenario *scenario, struct diagnostics *diagnos
         check_waits_for_itself(&scenario->timeline[i], i, diagnostics);
     }
     sweep_point_check(scenario, diagnostics);
+    policy_rules_apply(scenario, diagnostics);
     check_first_migrations(scenario, diagnostics);
     serve_requests(scenario, diagnostics);
     check_ports(scenario, diagnostics);

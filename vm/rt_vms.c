@@ -1,6 +1,7 @@
 #include "vm/rt_vms.h"
 
 #include "sim/assert.h"
+#include "vm/guest_cpu.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -262,6 +263,33 @@ static enum rt_error vms_harvest(struct rt *rt, struct rt_vm *vm, uint64_t *bitm
     return RT_OK;
 }
 
+static enum rt_error vms_peek(struct rt *rt, struct rt_vm *vm, uint64_t *bitmap)
+{
+    sim_time host_ns = 0;
+    rt_side_pay(rt_side_of(rt));
+    struct vm_instance *instance = instance_of(rt, vm);
+    if (instance == NULL) {
+        return RT_NOT_FOUND;
+    }
+    struct dirty_log *log = vm_memory_log(vm_instance_memory(instance));
+    if (!dirty_log_is_on(log)) {
+        return RT_WRONG_STATE;
+    }
+    dirty_log_peek(log, bitmap, &host_ns);
+    rt_side_charge(host_ns);
+    return RT_OK;
+}
+
+static void vms_throttle(struct rt *rt, struct rt_vm *vm, uint32_t percent)
+{
+    SIM_ASSERT(percent >= 1 && percent <= 100);
+    rt_side_pay(rt_side_of(rt));
+    struct vm_instance *instance = instance_of(rt, vm);
+    if (instance != NULL) {
+        vm_instance_set_throttle(instance, percent * (GUEST_CPU_WHOLE / 100));
+    }
+}
+
 static struct rt_page vms_page_get(struct rt *rt, struct rt_vm *vm, uint64_t index)
 {
     struct rt_side *side = rt_side_of(rt);
@@ -338,6 +366,8 @@ static const struct rt_vm_table vm_table = {
     .log_start = vms_log_start,
     .log_stop = vms_log_stop,
     .harvest = vms_harvest,
+    .peek = vms_peek,
+    .throttle = vms_throttle,
     .page_get = vms_page_get,
     .page_put = vms_page_put,
     .disks_release = vms_disks,

@@ -125,6 +125,38 @@ static enum rt_error page_make(struct rt *rt, const struct rt_slice *slices, uin
     return RT_OK;
 }
 
+/* A compressor that knows one trick: a page whose second half is one byte, repeated. */
+static enum rt_error page_compress(struct rt *rt, struct rt_page page, struct rt_slice *out)
+{
+    const uint8_t *bytes = page_of(page)->bytes;
+    uint8_t half[RT_PAGE_BYTES] = {0};
+    for (uint32_t i = RT_PAGE_BYTES / 2; i < RT_PAGE_BYTES; i++) {
+        if (bytes[i] != bytes[RT_PAGE_BYTES - 1]) {
+            return RT_NO_SPACE;
+        }
+    }
+    memcpy(half, bytes, RT_PAGE_BYTES / 2 + 1);
+    *out = (struct rt_slice){.page = fake_page(fake_of(rt), half), .length = RT_PAGE_BYTES / 2 + 1};
+    return RT_OK;
+}
+
+static enum rt_error page_expand(struct rt *rt, const struct rt_slice *slices, uint32_t count,
+                                 struct rt_page *out)
+{
+    uint8_t bytes[RT_PAGE_BYTES];
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        copy_slice(&slices[i], bytes + at);
+        at += slices[i].length;
+    }
+    if (at != RT_PAGE_BYTES / 2 + 1) {
+        return RT_INVALID;
+    }
+    memset(bytes + RT_PAGE_BYTES / 2, bytes[RT_PAGE_BYTES / 2], RT_PAGE_BYTES / 2);
+    *out = fake_page(fake_of(rt), bytes);
+    return RT_OK;
+}
+
 static uint32_t page_crc32c(struct rt *rt, struct rt_page page)
 {
     (void)rt;
@@ -147,6 +179,8 @@ static const struct rt_page_table page_table = {
     .ref = page_ref,
     .unref = page_unref,
     .make = page_make,
+    .compress = page_compress,
+    .expand = page_expand,
     .page_crc32c = page_crc32c,
     .crc32c = bytes_crc32c,
     .crc32c_concat = concat,

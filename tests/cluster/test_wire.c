@@ -36,6 +36,14 @@ static const struct header_case {
     {"PAGES, too many", MIGRATION_PAGES, 65, 65 * 8, false},
     {"PAGES, a product that wraps", MIGRATION_PAGES, UINT64_C(1) << 61, 0, false},
     {"PAGES, the largest argument", MIGRATION_PAGES, UINT64_MAX, 0xfffffff8u, false},
+    {"PACKED of none", MIGRATION_PACKED, 0, 0, false},
+    {"PACKED, one zero page", MIGRATION_PACKED, 1, 8, true},
+    {"PACKED, a byte", MIGRATION_PACKED, 1, 9, true},
+    {"PACKED, one page", MIGRATION_PACKED, 1, 8 + 4096, true},
+    {"PACKED, more than a page", MIGRATION_PACKED, 1, 8 + 4097, false},
+    {"PACKED, entries cut", MIGRATION_PACKED, 2, 15, false},
+    {"PACKED, too many", MIGRATION_PACKED, 65, 65 * 8, false},
+    {"PACKED, a product that wraps", MIGRATION_PACKED, UINT64_C(1) << 61, 0, false},
     {"STATE without content", MIGRATION_STATE, 0, 0, false},
     {"STATE, the longest", MIGRATION_STATE, 0, MIGRATION_CONTENT_MAX, true},
     {"STATE, too long", MIGRATION_STATE, 0, MIGRATION_CONTENT_MAX + 1, false},
@@ -65,6 +73,39 @@ Test(wire, headers_are_checked_against_their_type)
     }
 }
 
+/* A message says the least version that has it, and a later one is not refused for what is in an earlier. */
+Test(wire, versions)
+{
+    static const struct {
+        const char *name;
+        enum migration_message_type type;
+        uint32_t says, length, argument;
+        bool good;
+    } rows[] = {
+        {"GO of version 1", MIGRATION_GO, 1, 0, 0, true},
+        {"CONFIGURE of version 2: PACKED may come", MIGRATION_CONFIGURE, 2, 200, 0, true},
+        {"PACKED of version 2", MIGRATION_PACKED, 2, 8, 1, true},
+        {"PACKED of version 1", MIGRATION_PACKED, 1, 8, 1, false},
+        {"a version that nobody knows", MIGRATION_GO, 3, 0, 0, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct migration_message in = {.type = rows[i].type,
+                                       .version = rows[i].says,
+                                       .length = rows[i].length,
+                                       .argument = rows[i].argument},
+                                 out = {0};
+        uint8_t bytes[MIGRATION_HEADER_BYTES];
+        migration_encode_header(&in, bytes);
+        cr_expect((migration_decode_header(bytes, &out) == RT_OK) == rows[i].good, "%s",
+                  rows[i].name);
+        cr_expect(!rows[i].good || out.version == rows[i].says, "%s", rows[i].name);
+    }
+    struct migration_message packed = {.type = MIGRATION_PACKED, .argument = 1, .length = 8};
+    uint8_t bytes[MIGRATION_HEADER_BYTES];
+    migration_encode_header(&packed, bytes);
+    cr_expect(bytes[5] == MIGRATION_VERSION_PACKED, "the least that has it");
+}
+
 /* ---- whole messages -------------------------------------------------------------------------------------------------------- */
 
 /* Writes one message of each sort into a stream. */
@@ -91,7 +132,18 @@ static void write_message(struct fake_rt *fake, struct rt_stream *stream, uint32
             }
             batch.pages[batch.page_count++] = fake_page(fake, bytes);
         }
-        err = migration_send_pages(rt, stream, 79, &batch, RT_FOREVER);
+        if (sort == 3) { /* the first shrinks, the second does not */
+            uint8_t bytes[RT_PAGE_BYTES];
+            uint64_t wire = 0;
+            memset(bytes, 0xa5, sizeof bytes);
+            rt_page_unref(rt, batch.pages[0]);
+            batch.pages[0] = fake_page(fake, bytes);
+            migration_pack(rt, &batch);
+            err = migration_send_packed(rt, stream, 80, &batch, &wire, RT_FOREVER);
+            cr_assert(wire == MIGRATION_HEADER_BYTES + 3 * 8 + 2049 + 4096);
+        } else {
+            err = migration_send_pages(rt, stream, 79, &batch, RT_FOREVER);
+        }
         cr_assert(batch.count == 0 && batch.page_count == 0, "the batch is not released");
     }
     cr_assert(err == RT_OK);
@@ -104,7 +156,7 @@ static enum rt_error read_message(struct fake_rt *fake, struct rt_stream *stream
 {
     struct rt_slices slices = {0};
     enum rt_error err = migration_receive(&fake->rt, stream, message, RT_FOREVER);
-    if (err == RT_OK && message->type == MIGRATION_PAGES) {
+    if (err == RT_OK && (message->type == MIGRATION_PAGES || message->type == MIGRATION_PACKED)) {
         err = migration_receive_pages(&fake->rt, stream, message, batch, &slices, RT_FOREVER);
     } else if (err == RT_OK) {
         err = migration_receive_content(&fake->rt, stream, message, content, RT_FOREVER);
@@ -127,10 +179,10 @@ Test(wire, messages_come_back_however_they_are_cut)
     fake_rt_init(&fake, "node1");
     for (size_t c = 0; c < sizeof cuts / sizeof *cuts; c++) {
         struct rt_stream stream = {.cut = cuts[c]};
-        for (uint32_t sort = 0; sort < 3; sort++) {
+        for (uint32_t sort = 0; sort < 4; sort++) {
             write_message(&fake, &stream, sort);
         }
-        for (uint32_t sort = 0; sort < 3; sort++) {
+        for (uint32_t sort = 0; sort < 4; sort++) {
             struct migration_message message;
             struct migration_batch batch = {0};
             uint8_t *content = NULL;
@@ -140,11 +192,13 @@ Test(wire, messages_come_back_however_they_are_cut)
             cr_expect(sort != 0 || (content == NULL && message.argument == 5));
             cr_expect(sort != 1 ||
                       (message.length == 300 && content[299] == (uint8_t)(299 * 7 + 1)));
-            if (sort == 2) {
+            if (sort >= 2) {
                 uint8_t byte;
                 cr_expect(batch.count == 3 && batch.page_count == 2 && batch.entries[2] == 1400);
                 memcpy(&byte, (uint8_t *)(uintptr_t)batch.pages[1].v + sizeof(uint32_t) + 4095, 1);
                 cr_expect(byte == (uint8_t)(4095 * 13 + 4095 / 251 + 1));
+                memcpy(&byte, (uint8_t *)(uintptr_t)batch.pages[0].v + sizeof(uint32_t) + 4095, 1);
+                cr_expect(sort == 2 || byte == 0xa5);
                 migration_release_batch(&fake.rt, &batch);
             }
             rt_free(&fake.rt, content);
@@ -160,10 +214,10 @@ Test(wire, every_damaged_byte_is_refused)
 {
     struct fake_rt fake;
     fake_rt_init(&fake, "node1");
-    for (uint32_t sort = 0; sort < 3; sort++) {
+    for (uint32_t sort = 0; sort < 4; sort++) {
         struct rt_stream whole = {0};
         write_message(&fake, &whole, sort);
-        uint32_t bits = sort == 2 ? 1 : 8;
+        uint32_t bits = sort >= 2 ? 1 : 8;
         for (size_t at = 0; at < whole.length * bits; at++) {
             struct rt_stream stream = {0};
             struct migration_message message;
@@ -177,7 +231,7 @@ Test(wire, every_damaged_byte_is_refused)
             fake_stream_close(&stream);
             expect_nothing_held(&fake, "damaged at", at);
         }
-        for (size_t length = 0; length < whole.length; length += sort == 2 ? 61 : 1) {
+        for (size_t length = 0; length < whole.length; length += sort >= 2 ? 61 : 1) {
             struct rt_stream stream = {0};
             struct migration_message message;
             struct migration_batch batch = {0};

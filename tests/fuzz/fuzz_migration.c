@@ -109,7 +109,7 @@ static void hear(struct talk *talk)
     struct migration_message message = next_message(talk->puppet, talk->stream, 200 * SIM_MS);
     if (message.type == MIGRATION_CONFIGURE) {
         talk->id = message.id;
-    } else if (message.type == MIGRATION_PAGES) {
+    } else if (message.type == MIGRATION_PAGES || message.type == MIGRATION_PACKED) {
         talk->entries += message.argument;
     }
 }
@@ -129,10 +129,12 @@ static void do_as_source(struct talk *talk, uint8_t op)
     case 0:
         puppet_configure(talk->puppet, talk->stream, talk->id);
         break;
-    case 1:
-        talk->entries +=
-            puppet_pages(talk->puppet, talk->stream, talk->id, next_byte() % PUPPET_PAGES);
+    case 1: {
+        uint8_t which = next_byte();
+        talk->entries += (which < 128 ? puppet_pages : puppet_packed_pages)(
+            talk->puppet, talk->stream, talk->id, which % PUPPET_PAGES);
         break;
+    }
     case 2:
         pause_or_resume(talk, true);
         puppet_state(talk->puppet, talk->stream, talk->id);

@@ -129,9 +129,11 @@ void puppet_configure(struct puppet *puppet, struct rt_stream *stream, uint64_t 
     rt_free(puppet->rt, config);
 }
 
-uint64_t puppet_pages(struct puppet *puppet, struct rt_stream *stream, uint64_t id, uint64_t first)
+static uint64_t send_all_pages(struct puppet *puppet, struct rt_stream *stream, uint64_t id,
+                               uint64_t first, bool packed)
 {
     struct migration_batch batch = {0};
+    uint64_t bytes = 0;
     struct rt_vm *vm = vm_here(puppet);
     for (uint64_t index = first; index < PUPPET_PAGES; index++) {
         struct rt_page page = rt_vm_page_get(puppet->rt, vm, index);
@@ -142,11 +144,27 @@ uint64_t puppet_pages(struct puppet *puppet, struct rt_stream *stream, uint64_t 
         }
     }
     uint64_t count = batch.count;
-    if (stream == NULL || migration_send_pages(puppet->rt, stream, id, &batch,
-                                               rt_now(puppet->rt) + PATIENCE_NS) != RT_OK) {
+    rt_time deadline = rt_now(puppet->rt) + PATIENCE_NS;
+    if (packed) {
+        migration_pack(puppet->rt, &batch);
+    }
+    if (stream == NULL ||
+        (packed ? migration_send_packed(puppet->rt, stream, id, &batch, &bytes, deadline)
+                : migration_send_pages(puppet->rt, stream, id, &batch, deadline)) != RT_OK) {
         puppet_fail(puppet, "pages could not be sent");
     }
     return count;
+}
+
+uint64_t puppet_pages(struct puppet *puppet, struct rt_stream *stream, uint64_t id, uint64_t first)
+{
+    return send_all_pages(puppet, stream, id, first, false);
+}
+
+uint64_t puppet_packed_pages(struct puppet *puppet, struct rt_stream *stream, uint64_t id,
+                             uint64_t first)
+{
+    return send_all_pages(puppet, stream, id, first, true);
 }
 
 void puppet_state(struct puppet *puppet, struct rt_stream *stream, uint64_t id)

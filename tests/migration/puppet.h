@@ -48,6 +48,9 @@ void puppet_say(struct puppet *puppet, struct rt_stream *stream, enum migration_
 void puppet_configure(struct puppet *puppet, struct rt_stream *stream, uint64_t id);
 /* All pages of the VM on node1, as they are, from `first` on; returns how many. */
 uint64_t puppet_pages(struct puppet *puppet, struct rt_stream *stream, uint64_t id, uint64_t first);
+/* The same, compressed. */
+uint64_t puppet_packed_pages(struct puppet *puppet, struct rt_stream *stream, uint64_t id,
+                             uint64_t first);
 /* Its state; it must be paused. */
 void puppet_state(struct puppet *puppet, struct rt_stream *stream, uint64_t id);
 /* The next message is of that type; its content is skipped. Returns its argument. */

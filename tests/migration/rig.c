@@ -197,8 +197,14 @@ struct rig_outcome rig_run(const struct rig_plan *plan)
 {
     struct rig_outcome outcome = {0};
     char why[512];
-    const struct scenario_options options = {.set = (const char *const[]){"end.at=60s"},
-                                             .set_count = plan->again};
+    const char *sets[2];
+    struct scenario_options options = {.set = sets};
+    if (plan->again) {
+        sets[options.set_count++] = "end.at=60s";
+    }
+    if (plan->set != NULL) {
+        sets[options.set_count++] = plan->set;
+    }
     struct scenario *scenario = rig_load(scenario_text, &options);
     struct run *run =
         run_new(&(struct run_options){.scenario = scenario, .until = SIM_NEVER, .version = "test"},

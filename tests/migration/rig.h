@@ -28,6 +28,7 @@ struct rig_plan {
     uint64_t nth;
     bool again;      /* the VM is ordered to go there again at RIG_AGAIN_AT */
     sim_time for_ns; /* SIM_NEVER: to the end */
+    const char *set; /* `PATH=VALUE` of the scenario, or NULL */
 };
 
 /* Where the VM is at the end. */

@@ -4,6 +4,9 @@
 #include "tests/migration/rig.h"
 
 #define NTH_MAX 100000u
+#define THROTTLED                                                                                  \
+    "timeline.mig.live-migrate.policy={threshold: 1us, rounds: 3, when-not-converging: throttle, " \
+    "throttle-first: 30%, throttle-step: 30%}"
 
 static const char *place_name(enum rig_place place)
 {
@@ -185,6 +188,55 @@ Test(migration, is_cancelled_at_every_call)
     sweep_calls(plan, "cancelled at a call of the source", cancelled);
     plan.node = 1;
     sweep_calls(plan, "cancelled at a call of the target", cancelled);
+}
+
+/* The same with workers that compress, a guest that is slowed down, pages that are skipped, a rate: every eleventh call, so that the rows
+ * together strike most. */
+Test(migration, holds_under_every_policy)
+{
+    static const char *const policies[] = {
+        "timeline.mig.live-migrate.compress=2",
+        THROTTLED,
+        "timeline.mig.live-migrate.policy={like: xen, rounds: 3, rate-start: 20Mbit/s}",
+    };
+    static const struct {
+        const char *name;
+        struct rig_plan plan;
+        void (*check)(const struct rig_outcome *, const char *, uint64_t);
+    } rows[] = {
+        {"source crashed", {.kind = RIG_CRASH_AT_CALL, .for_ns = 3 * SIM_S}, source_crashed},
+        {"target crashed",
+         {.kind = RIG_CRASH_AT_CALL, .node = 1, .for_ns = 3 * SIM_S},
+         target_crashed},
+        {"cut",
+         {.kind = RIG_CUT_AT_CALL, .to = true, .from = true, .for_ns = 20 * SIM_S},
+         link_cut},
+        {"source hung", {.kind = RIG_FREEZE_AT_CALL, .for_ns = 8 * SIM_S}, somebody_runs},
+        {"cancelled", {.kind = RIG_CANCEL_AT_CALL, .for_ns = SIM_NEVER}, cancelled},
+    };
+    for (size_t p = 0; p < sizeof policies / sizeof *policies; p++) {
+        struct rig_outcome whole = rig_run(&(struct rig_plan){.set = policies[p]});
+        expect_sound(&whole, policies[p], 0);
+        cr_assert(whole.place == RIG_AT_TARGET, "%s: it is %s: %s", policies[p],
+                  place_name(whole.place), whole.how);
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+            bool used = true;
+            uint64_t struck = 0;
+            struct rig_plan plan = rows[i].plan;
+            plan.set = policies[p];
+            for (plan.nth = p + i; used; plan.nth += RIG_STRIDE(11, 17)) {
+                struct rig_outcome o = rig_run(&plan);
+                used = o.used && o.step != JUDGE_DONE;
+                if (used) {
+                    struck++;
+                    expect_sound(&o, policies[p], plan.nth);
+                    rows[i].check(&o, rows[i].name, plan.nth);
+                }
+            }
+            cr_assert(struck > 0, "%s, %s: struck %llu times", policies[p], rows[i].name,
+                      (unsigned long long)struck);
+        }
+    }
 }
 
 /* Whatever became of the first attempt: unless the VM was lost with a host, the next one moves it, or it is there already. */

@@ -103,8 +103,33 @@ static void twin_store(struct twin *twin, uint32_t page, uint64_t *state)
     twin->statistics.stores++;
 }
 
+/* A peek sees what a harvest would, and leaves it (D6). */
+static void twin_peek(struct twin *twin)
+{
+    uint64_t bitmap[WORDS + 1] = {0};
+    bool range_written[RANGES] = {false};
+    sim_time host_ns = 0;
+    for (uint32_t page = 0; page < PAGES; page++) {
+        range_written[page / MMU_LARGE_PAGES] |= twin->written[page];
+    }
+    bitmap[WORDS] = 42;
+    dirty_log_peek(vm_memory_log(twin->vm), bitmap, &host_ns);
+    for (uint32_t page = 0; page < PAGES; page++) {
+        uint32_t range = page / MMU_LARGE_PAGES;
+        bool expected =
+            twin->written[page] || (twin->ranges[range] == RANGE_WHOLE && range_written[range]);
+        cr_assert_eq((bitmap[page / 64] >> page % 64 & 1) != 0, expected, "page %u", page);
+    }
+    cr_assert_eq(bitmap[WORDS], 42);
+    cr_assert(host_ns >= 0);
+    twin->logged = 0;
+}
+
 static void twin_harvest(struct twin *twin, uint64_t *state)
 {
+    if (*state % 4 == 0) {
+        twin_peek(twin);
+    }
     uint64_t bitmap[WORDS + 1] = {0};
     uint64_t reported[WORDS] = {0};
     uint32_t before = (uint32_t)random_below(state, PAGES);
@@ -216,6 +241,9 @@ static void twin_step(struct twin *twin, uint64_t *state)
         twin->content[page] = content;
         twin->truth[page] = true;
     } else if (kind < 600) {
+        if (kind < 202 && twin->on) {
+            twin_peek(twin);
+        }
         cr_assert_eq(vm_memory_load(twin->vm, page).v, twin->content[page].v);
     } else {
         twin_store(twin, kind < 1600 ? page / 40 : page, state);

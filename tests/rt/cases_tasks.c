@@ -96,6 +96,27 @@ static void detaches(struct rt_part *part)
 
 #define WAITERS 4u
 
+static void work_then_waits(struct rt *rt, void *context)
+{
+    struct work *work = context;
+    rt_charge(rt, 5 * RT_CASE_MS);
+    work->result = rt_wait(rt, work->condition, work->deadline);
+    work->ended = true;
+}
+
+/* A wait has begun when its task has looked, though it pays for what it did before it stands still. */
+static void signals_early(struct rt_part *part)
+{
+    struct rt_condition condition = {0};
+    struct work work = {.condition = &condition, .deadline = after(part, RT_CASE_S)};
+    struct rt_task *task = start(part, work_then_waits, &work);
+    nap(part, 2 * RT_CASE_MS);
+    rt_signal(part->rt, &condition);
+    CHECK(part, rt_join(part->rt, task, after(part, 2 * RT_CASE_S)) == RT_OK);
+    CHECK(part, work.ended);
+    CHECK(part, work.result == RT_OK);
+}
+
 static void signals(struct rt_part *part)
 {
     struct rt_condition condition = {0};
@@ -166,6 +187,43 @@ static void charges(struct rt_part *part)
 
 /* ---- pages ---------------------------------------------------------------------------------------------------------------------- */
 
+/* Whatever rt_page_compress made of a page comes back as that page; anything else is refused. */
+static void packs_pages(struct rt_part *part)
+{
+    struct rt *rt = part->rt;
+    uint8_t *bytes = rt_alloc(rt, RT_PAGE_BYTES);
+    for (uint32_t i = 0; i < RT_PAGE_BYTES; i++) {
+        bytes[i] = (uint8_t)(i / 64);
+    }
+    const struct rt_slice all = {.bytes = bytes, .length = RT_PAGE_BYTES};
+    struct rt_page page = {0}, again = {0}, nothing = {0};
+    struct rt_slice packed = {0};
+    CHECK(part, rt_page_make(rt, &all, 1, &page) == RT_OK);
+    rt_time busy = rt_busy(rt);
+    CHECK(part, rt_page_compress(rt, page, &packed) == RT_OK);
+    CHECK(part, rt_busy(rt) >= busy);
+    CHECK(part, packed.length > 0 && packed.length < RT_PAGE_BYTES / 4);
+    CHECK(part, rt_page_expand(rt, &packed, 1, &again) == RT_OK);
+    CHECK(part, rt_page_equal(rt, page, again));
+    CHECK(part, rt_page_expand(rt, &all, 1, &nothing) == RT_INVALID);
+    CHECK(part, rt_page_expand(rt, &packed, 0, &nothing) == RT_INVALID);
+    struct rt_slice cut = packed;
+    cut.length--;
+    CHECK(part, rt_page_expand(rt, &cut, 1, &nothing) == RT_INVALID);
+    rt_page_unref(rt, packed.page);
+    rt_page_unref(rt, page);
+    rt_page_unref(rt, again);
+    uint64_t noise = 1;
+    for (uint32_t i = 0; i < RT_PAGE_BYTES; i++) {
+        noise = noise * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        bytes[i] = (uint8_t)(noise >> 56);
+    }
+    CHECK(part, rt_page_make(rt, &all, 1, &page) == RT_OK);
+    CHECK(part, rt_page_compress(rt, page, &packed) == RT_NO_SPACE);
+    rt_page_unref(rt, page);
+    rt_free(rt, bytes);
+}
+
 static void makes_pages(struct rt_part *part)
 {
     struct rt *rt = part->rt;
@@ -221,5 +279,7 @@ const struct rt_case rt_cases_tasks[] = {
     {"memory is zeroed", has_memory, NULL},
     {"time is charged, chance is keyed", charges, NULL},
     {"pages are made of slices", makes_pages, NULL},
+    {"pages are compressed", packs_pages, NULL},
+    {"a signal while a wait is paid for is not lost", signals_early, NULL},
     {0},
 };

@@ -13,6 +13,7 @@ static const char busy[] =
     "  - {at: 1s, live-migrate: {vm: web, to: node2}, as: move}\n"
     "  - {at: 2s, tcp-bulk: {from: alice, to: bob, bytes: 1MiB}, as: bulk}\n"
     "  - {at: 3s, fault: {link: alice/lan, loss: 10%, for: 100ms}, as: noise}\n"
+    "  - {at: 3500ms, drain: node2, as: empty}\n"
     "  - {at: 4s, power: {machine: bob, do: freeze}, as: hang}\n"
     "  - {at: 4500ms, cancel: move, as: too-late}\n"
     "  - {at: 4600ms, force-resume: {vm: web, node: node2}, as: force}\n"
