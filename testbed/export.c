@@ -156,7 +156,11 @@ void export_put_i64(FILE *out, int64_t value)
 static size_t utf8_length(const unsigned char *text)
 {
     unsigned char c = text[0];
-    size_t length = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+    size_t length = c < 0x80                ? 1
+                    : c >= 0xc2 && c < 0xe0 ? 2
+                    : c >= 0xe0 && c < 0xf0 ? 3
+                    : c >= 0xf0 && c < 0xf5 ? 4
+                                            : 0;
     for (size_t i = 1; i < length; i++) {
         if ((text[i] & 0xc0) != 0x80) {
             return 0;
@@ -243,6 +247,33 @@ const char *export_part(const struct recording *recording, int64_t origin)
     }
     const char *path = recording_origin(recording, (uint32_t)origin);
     return path[0] != 0 ? path : NULL;
+}
+
+void export_put_value(FILE *out, const struct recording *recording, enum record_unit unit,
+                      int64_t value)
+{
+    char address[EXPORT_NUMBER_BYTES];
+    const char *path;
+    switch (unit) {
+    case RECORD_FLAG:
+        fputs(value != 0 ? "true" : "false", out);
+        break;
+    case RECORD_IP4:
+    case RECORD_MAC:
+        export_put_json(out, export_address(unit, value, address));
+        break;
+    case RECORD_ORIGIN:
+        path = export_part(recording, value);
+        if (path != NULL) {
+            export_put_json(out, path);
+        } else {
+            fputs("null", out);
+        }
+        break;
+    default:
+        export_put_i64(out, value);
+        break;
+    }
 }
 
 /* ---- names ---------------------------------------------------------------------------------------------------------------------- */

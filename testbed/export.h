@@ -25,9 +25,10 @@
 enum export_format { EXPORT_PERFETTO, EXPORT_JSONL, EXPORT_CSV, EXPORT_FORMATS };
 
 struct export_options {
-    const char *what; /* globs of kinds of records, separated by commas; "frame" for frames. NULL: all */
-    sim_time from;    /* only what happened from then on, */
-    sim_time until;   /* and before; SIM_NEVER */
+    const char
+        *what; /* globs of kinds of records, separated by commas; "frame" for frames. NULL: all */
+    sim_time from;  /* only what happened from then on, */
+    sim_time until; /* and before; SIM_NEVER */
     /* The scenario of the recording, for what its parts are: the timeline is named and drawn by it. NULL where it cannot be
      * loaded: then each part is a process. */
     const struct scenario *scenario;

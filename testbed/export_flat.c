@@ -16,33 +16,6 @@ static void put_key(FILE *out, const char *name)
     fputc(':', out);
 }
 
-static void put_json_value(FILE *out, const struct recording *recording, enum record_unit unit,
-                           int64_t value)
-{
-    char address[EXPORT_NUMBER_BYTES];
-    const char *path;
-    switch (unit) {
-    case RECORD_FLAG:
-        fputs(value != 0 ? "true" : "false", out);
-        break;
-    case RECORD_IP4:
-    case RECORD_MAC:
-        export_put_json(out, export_address(unit, value, address));
-        break;
-    case RECORD_ORIGIN:
-        path = export_part(recording, value);
-        if (path != NULL) {
-            export_put_json(out, path);
-        } else {
-            fputs("null", out);
-        }
-        break;
-    default:
-        export_put_i64(out, value);
-        break;
-    }
-}
-
 /* What every line begins with. An id of 0 (a record of detail) and a cause of 0 are null. */
 static void put_json_head(FILE *out, const struct recording *recording, sim_time time, uint64_t id,
                           uint64_t cause, const char *record, uint32_t part)
@@ -64,7 +37,7 @@ static void put_json_head(FILE *out, const struct recording *recording, sim_time
     fputs(",\"record\":", out);
     export_put_json(out, record);
     fputs(",\"part\":", out);
-    put_json_value(out, recording, RECORD_ORIGIN, (int64_t)part);
+    export_put_value(out, recording, RECORD_ORIGIN, (int64_t)part);
 }
 
 static void put_json_record(FILE *out, const struct recording *recording,
@@ -77,7 +50,7 @@ static void put_json_record(FILE *out, const struct recording *recording,
     for (uint32_t i = 0; i < RECORD_VALUES_MAX && kind->fields[i].unit != RECORD_END; i++) {
         export_value_name(kind, i, name);
         put_key(out, name);
-        put_json_value(out, recording, kind->fields[i].unit, record->values[i]);
+        export_put_value(out, recording, kind->fields[i].unit, record->values[i]);
     }
     if (kind->text != NULL) {
         export_text_name(kind, name);

@@ -46,6 +46,10 @@ const char *export_address(enum record_unit unit, int64_t value, char out[EXPORT
 /* The path of a part; NULL for none. */
 const char *export_part(const struct recording *recording, int64_t origin);
 
+/* A value as JSON: addresses and parts as text, flags as true and false, no part as null. */
+void export_put_value(FILE *out, const struct recording *recording, enum record_unit unit,
+                      int64_t value);
+
 /* A value's name with its unit at the end: "took_ns", "dirtied_pages". Nothing is added where the name says it. */
 #define EXPORT_NAME_BYTES 160u
 void export_value_name(const struct record_kind *kind, uint32_t field, char out[EXPORT_NAME_BYTES]);
