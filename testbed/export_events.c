@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PS_DIGITS 3u /* of a microsecond: nanoseconds */
+#define NS_DIGITS 3u /* of a microsecond: nanoseconds */
 #define EXACT_MAX                                                                                  \
     (1ll << 53) /* integers beyond are rounded by readers that know doubles only: they go as text */
 
@@ -31,7 +31,7 @@ static void put_time(FILE *out, const char *name, sim_time time)
 {
     SIM_ASSERT(time >= 0);
     fputs(name, out);
-    put_fixed(out, (uint64_t)time, PS_DIGITS);
+    put_fixed(out, (uint64_t)time, NS_DIGITS);
 }
 
 static void put_name(struct events *events, const char *name)
@@ -47,6 +47,12 @@ static void put_argument(struct events *events, const char *name, bool first)
     }
     export_put_json(events->out, name);
     fputc(':', events->out);
+}
+
+/* Whether a value of this unit is written in digits. */
+static bool is_number(enum record_unit unit)
+{
+    return unit != RECORD_FLAG && unit != RECORD_ORIGIN && unit != RECORD_IP4 && unit != RECORD_MAC;
 }
 
 static void put_record_arguments(struct events *events, const struct record *record)
@@ -66,7 +72,7 @@ static void put_record_arguments(struct events *events, const struct record *rec
     for (uint32_t i = 0; i < RECORD_VALUES_MAX && kind->fields[i].unit != RECORD_END; i++) {
         int64_t value = record->values[i];
         bool exact =
-            kind->fields[i].unit == RECORD_MAC || (value <= EXACT_MAX && value >= -EXACT_MAX);
+            !is_number(kind->fields[i].unit) || (value <= EXACT_MAX && value >= -EXACT_MAX);
         export_value_name(kind, i, name);
         put_argument(events, name, false);
         fputs(exact ? "" : "\"", events->out);

@@ -367,7 +367,8 @@ static void timeline_free(struct timeline *timeline)
 static void draw(struct timeline *timeline, const struct record *record)
 {
     uint32_t lane = timeline->draw[record->kind](timeline, record);
-    if (record->id != 0 && lane != EVENTS_NO_LANE) {
+    /* An arrow begins in a span; where none is open, the record's arguments alone say what it caused. */
+    if (record->id != 0 && lane != EVENTS_NO_LANE && timeline->events.lanes[lane].depth > 0) {
         timeline->causes[record->id % CAUSES_KEPT] =
             (struct cause){.id = record->id, .time = record->time, .lane = lane};
     }
