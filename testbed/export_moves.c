@@ -129,9 +129,13 @@ uint32_t draw_ordered(struct timeline *timeline, const struct record *record)
         return timeline_instant(timeline, record);
     }
     *move = (struct move){.request = (uint64_t)timeline_value(timeline, record, "request", -1),
+                          .action_lane = EVENTS_NO_LANE,
                           .spoke = EVENTS_NO_LANE,
                           .said = ""};
     snprintf(move->vm, sizeof move->vm, "%.63s", record->text);
+    if (timeline->action == move->request && timeline->action_lane < timeline->events.lane_count) {
+        move->action_lane = timeline->action_lane;
+    }
     move->source_slot = take_slot(timeline, pid, false);
     move->source_pid = pid;
     move->used = true;
@@ -275,6 +279,9 @@ uint32_t draw_ended(struct timeline *timeline, const struct record *record)
     drop_round(timeline, move, record->time);
     timeline_instant_in(timeline, record, lane);
     (void)events_end(&timeline->events, lane, record->time, SPAN_MOVE, record);
+    if (move->action_lane != EVENTS_NO_LANE) { /* it has no end of its own in a recording */
+        (void)events_end(&timeline->events, move->action_lane, record->time, SPAN_ACTION, NULL);
+    }
     move->source_pid = 0;
     release(move);
     return lane;

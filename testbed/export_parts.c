@@ -11,8 +11,9 @@ __extension__ typedef unsigned __int128 wide;
 
 uint32_t draw_action_starts(struct timeline *timeline, const struct record *record)
 {
-    return timeline_begin(timeline, record, timeline_part_lane(timeline, record), SPAN_ACTION,
-                          record->text);
+    timeline->action = timeline_count(timeline, record, "number");
+    timeline->action_lane = timeline_part_lane(timeline, record);
+    return timeline_begin(timeline, record, timeline->action_lane, SPAN_ACTION, record->text);
 }
 
 uint32_t draw_action_ends(struct timeline *timeline, const struct record *record)

@@ -47,6 +47,7 @@ struct move {
     uint32_t source_pid, target_pid; /* 0: not known yet, or done with it */
     uint32_t source_slot, target_slot;
     uint32_t source_lane, target_lane;
+    uint32_t action_lane; /* of the action that asked for it, or EVENTS_NO_LANE */
     char vm[64];
     bool rounds; /* one goes on since: */
     sim_time round_from;
@@ -90,6 +91,8 @@ struct timeline {
     struct counts *counts;           /* by origin */
     const char **process_names;      /* by pid; each is malloc'ed */
     uint32_t process_count;
+    uint64_t action;      /* number of the last action that started, */
+    uint32_t action_lane; /* and its lane */
     struct move moves[MOVES_MAX];
     struct cause causes[CAUSES_KEPT];
     struct hop hops[FRAMES_KEPT];
