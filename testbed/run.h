@@ -32,6 +32,7 @@ struct run_options {
     const char *until_text;   /* as it was given, or "" */
     const char *version;
     const char *repeat; /* the command that repeats the run; borrowed */
+    bool formula;       /* run_result.formula */
 };
 
 /* Builds everything. NULL and a message where an input cannot be read or an output cannot be written. */
