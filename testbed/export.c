@@ -93,6 +93,13 @@ static bool is_frame_first(const struct export_stream *stream)
                                        : stream->next_frame.time < stream->next_record.time;
 }
 
+/* Times of a recording do not fall; those of one that somebody made up may. */
+static sim_time not_before(struct export_stream *stream, sim_time time)
+{
+    stream->last = time > stream->last ? time : stream->last;
+    return stream->last;
+}
+
 bool export_stream_next(struct export_stream *stream)
 {
     /* A frame's bytes are borrowed until the next one is read, so what follows the present one is read only now. */
@@ -106,9 +113,11 @@ bool export_stream_next(struct export_stream *stream)
     if (is_frame_first(stream)) {
         stream->at_frame = true;
         stream->frame = stream->next_frame;
+        stream->frame.time = not_before(stream, stream->frame.time);
         return true;
     }
     stream->record = stream->next_record;
+    stream->record.time = not_before(stream, stream->record.time);
     snprintf(stream->text, sizeof stream->text, "%s", stream->next_record.text);
     stream->record.text = stream->text;
     read_record(stream);

@@ -193,9 +193,9 @@ uint32_t draw_round(struct timeline *timeline, const struct record *record)
         return timeline_instant(timeline, record);
     }
     struct events *events = &timeline->events;
-    sim_time from = record->time - timeline_value(timeline, record, "took", 0);
+    int64_t took = timeline_value(timeline, record, "took", 0);
+    sim_time from = took >= 0 && took <= record->time ? record->time - took : record->time;
     from = move->rounds ? move->round_from : from;
-    from = from >= 0 && from <= record->time ? from : record->time;
     snprintf(name, sizeof name, "round %llu",
              (unsigned long long)timeline_count(timeline, record, "round"));
     events_begin(events, move->source_lane, from, SPAN_ROUND, name, NULL);

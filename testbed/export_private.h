@@ -18,6 +18,7 @@ struct export_stream {
     bool at_frame;
     struct record record;
     struct recording_frame frame;
+    sim_time last; /* 0 at the start */
     char text[RECORD_TEXT_MAX + 1];
 };
 

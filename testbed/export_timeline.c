@@ -286,7 +286,7 @@ static void find_processes(struct timeline *timeline)
             if (path[0] == '(' || part_kind(timeline, path) == SCENARIO_ACTION) {
                 timeline->pid[i] = TIMELINE_PID;
             } else if (is_of_pass(part_kind(timeline, path), pass)) {
-                add_process(timeline, sorts[pass], path);
+                add_process(timeline, sorts[pass], path[0] != 0 ? path : "(a lost name)");
                 timeline->pid[i] = timeline->process_count;
             }
         }

@@ -293,9 +293,9 @@ void report_formula(FILE *out, const struct run_result *result, uint32_t item)
         report_wrap(out, sizeof lead - 1, 5, "no round was sent, so there is nothing to compare.");
         return;
     }
-    if (formula.vm->guest.writer_count == 0) {
+    if (formula.vm->guest.writer_count == 0 && formula.vm->guest.trace.source != NULL) {
         report_wrap(out, sizeof lead - 1, 5,
-                    "the guest has no writers whose rate D could be read from the scenario.");
+                    "the guest replays a trace, and has no rate D that the scenario says.");
         return;
     }
     formula.sent_per_hour =
