@@ -111,7 +111,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     recording_seek(recording, recording_last_time(recording) / 2);
     recording_seek_frames(recording, recording_last_time(recording) / 2);
     look_at_stream(recording);
-    export_it(recording);
+    if (size % 16 == 0) { /* it takes longer than all the rest */
+        export_it(recording);
+    }
     sink += strlen(recording_damage(recording));
     recording_check(recording);
     recording_close(recording);

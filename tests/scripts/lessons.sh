@@ -32,7 +32,6 @@ scenarios/teach/random-touches.yaml||touches hit the same pages again: of D T = 
 scenarios/teach/stop-clean.yaml||D = 0.00 written a second
 scenarios/teach/stop-time-limit.yaml||no round was sent, so there is nothing to compare
 scenarios/teach/converges.yaml|--set vms.toy.guest.writers.0.touch=28.6/s --set vms.toy.guest.writers.0.pages=512KiB|fails from round 2 on: the formula has the guest write 255 different pages in round 1, and it writes in a hot set of W = 128 only
-scenarios/teach/converges.yaml|--set nodes.node1.cores=1 --set timeline.move.live-migrate.rounds=1|V (D/R)^i holds in every round
 scenarios/trace-boot.yaml||the guest replays a trace, and has no rate D
 scenarios/link-lost-in-stop-copy.yaml||The hot set explains every round
 CASES
