@@ -1,6 +1,7 @@
 /* cli/export.c - `orrery export RECORDING`: a recording in formats of other programs. */
 #include <argp.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,18 +113,20 @@ static const struct argp parser = {
     .options = options,
     .parser = parse_option,
     .args_doc = "RECORDING",
-    .doc = "Write a recording (.orr) in a format that other programs read.\v"
-           "Records carry their time in nanoseconds, their id, the id of the record that caused "
-           "them, their kind, the part that they are of, and values with units in their names; "
-           "docs/formats.md describes each format. A recording that is damaged or was cut short is "
-           "written as far as it can be read, and what is wrong with it is said.\n\n"
-           "Examples:\n"
-           "  orrery run first.yaml --record first.orr\n"
-           "  orrery export first.orr --perfetto first.json\n"
-           "  orrery export first.orr --csv rounds.csv --what migration.round\n"
-           "  orrery export first.orr --jsonl - | jq 'select(.record == \"ping.lost\")'\n\n"
-           "Exit status: 0 written, 2 wrong input or an output that could not be written, 4 the "
-           "recording is damaged: what could be read was written.",
+    .doc =
+        "Write a recording (.orr) in a format that other programs read.\v"
+        "Records carry their time in nanoseconds, their id, the id of the record that caused "
+        "them, their kind, the part that they are of, and values with units in their names; "
+        "docs/formats.md describes each format. A recording that is damaged or was cut short is "
+        "written as far as it can be read, and what is wrong with it is said.\n\n"
+        "Examples:\n"
+        "  orrery run first.yaml --record first.orr\n"
+        "  orrery export first.orr --perfetto first.json\n"
+        "  orrery export first.orr --csv rounds.csv --what migration.round\n"
+        "  orrery export first.orr --jsonl - | jq 'select(.record == \"ping.lost\")'\n\n"
+        "Exit status: 0 written, 2 wrong input or an output that could not be written, 4 the "
+        "recording is damaged: what could be read was written, 130 or 143 stopped by a signal with "
+        "outputs closed.",
 };
 
 /* ---- before ------------------------------------------------------------------------------------------------------------------------ */
@@ -174,6 +177,25 @@ static bool what_is_good(const struct export_arguments *a, const struct recordin
     return false;
 }
 
+/* ---- stopping ---------------------------------------------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t signal_seen;
+
+static void on_signal(int number)
+{
+    signal_seen = number;
+}
+
+/* The first SIGINT or SIGTERM closes what is being written, a second one ends the program. */
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* a file that grows past its limit is a write that fails */
+}
+
 /* ---- writing ----------------------------------------------------------------------------------------------------------------------- */
 
 static bool write_one(const struct export_arguments *a, enum export_format format,
@@ -193,6 +215,13 @@ static bool write_one(const struct export_arguments *a, enum export_format forma
         fprintf(stderr, "orrery: %s: %s\n", standard ? "standard output" : path, strerror(error));
     }
     return good;
+}
+
+static int say_stopped(const struct export_arguments *a)
+{
+    fprintf(stderr, "orrery: %s: stopped by a signal; what there is up to then was written\n",
+            a->path);
+    return 128 + (int)signal_seen;
 }
 
 /* What the reader of an export must know of the recording. */
@@ -236,12 +265,16 @@ static int export_recording(struct export_arguments *a)
         struct scenario *scenario = load_scenario(recording);
         bool good = true;
         a->options.scenario = scenario;
+        a->options.stop = &signal_seen;
+        catch_signals();
         for (uint32_t i = 0; i < EXPORT_FORMATS; i++) {
-            if (a->outputs[i] != NULL) {
+            if (a->outputs[i] != NULL && signal_seen == 0) {
                 good = write_one(a, (enum export_format)i, recording) && good;
             }
         }
-        status = good ? say_damage(a, recording) : COMMAND_WRONG_INPUT;
+        status = !good              ? COMMAND_WRONG_INPUT
+                 : signal_seen != 0 ? say_stopped(a)
+                                    : say_damage(a, recording);
         scenario_free(scenario);
     }
     recording_close(recording);

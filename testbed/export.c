@@ -71,7 +71,8 @@ void export_stream_open(struct export_stream *stream, struct recording *recordin
                         const struct export_options *options)
 {
     uint32_t kinds = recording_kind_count(recording);
-    *stream = (struct export_stream){.recording = recording, .until = options->until};
+    *stream = (struct export_stream){
+        .recording = recording, .until = options->until, .stop = options->stop};
     stream->wanted = calloc((size_t)kinds + 1, sizeof *stream->wanted);
     SIM_ASSERT(stream->wanted != NULL);
     for (uint32_t i = 0; i < kinds; i++) {
@@ -107,7 +108,8 @@ bool export_stream_next(struct export_stream *stream)
         stream->at_frame = false;
         read_frame(stream);
     }
-    if (!stream->has_record && !stream->has_frame) {
+    bool stopped = stream->stop != NULL && *stream->stop != 0;
+    if (stopped || (!stream->has_record && !stream->has_frame)) {
         return false;
     }
     if (is_frame_first(stream)) {

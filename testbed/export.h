@@ -20,6 +20,7 @@
 #include "sim/recording.h"
 #include "testbed/scenario.h"
 
+#include <signal.h>
 #include <stdio.h>
 
 enum export_format { EXPORT_PERFETTO, EXPORT_JSONL, EXPORT_CSV, EXPORT_FORMATS };
@@ -32,6 +33,8 @@ struct export_options {
     /* The scenario of the recording, for what its parts are: the timeline is named and drawn by it. NULL where it cannot be
      * loaded: then each part is a process. */
     const struct scenario *scenario;
+    /* Once this is not 0, no more is read; what has been written is closed in order and can be read. NULL: never. */
+    const volatile sig_atomic_t *stop;
 };
 
 struct export_count {

@@ -9,7 +9,8 @@
 struct export_stream {
     struct recording *recording;
     sim_time until;
-    bool *wanted; /* by kind */
+    const volatile sig_atomic_t *stop; /* or NULL */
+    bool *wanted;                      /* by kind */
     bool frames_wanted;
     bool has_record, has_frame;
     struct record next_record;
