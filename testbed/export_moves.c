@@ -185,6 +185,16 @@ uint32_t draw_step(struct timeline *timeline, const struct record *record)
     return move->source_lane;
 }
 
+/* A counter of a migration in the process of its source. */
+static void count_for_move(struct timeline *timeline, const struct move *move,
+                           const struct record *record, const char *what, const char *unit,
+                           uint64_t value, unsigned digits)
+{
+    char name[200];
+    snprintf(name, sizeof name, "%s: %s", move->vm, what);
+    events_counter(&timeline->events, move->source_pid, record->time, name, unit, value, digits);
+}
+
 uint32_t draw_round(struct timeline *timeline, const struct record *record)
 {
     struct move *move = move_of(timeline, record);
@@ -204,10 +214,8 @@ uint32_t draw_round(struct timeline *timeline, const struct record *record)
     move->round_from = record->time;
     move->round = timeline_count(timeline, record, "round") + 1;
     move->bytes += timeline_count(timeline, record, "bytes");
-    snprintf(name, sizeof name, "%s: bytes sent", move->vm);
-    events_counter(events, move->source_pid, record->time, name, "bytes", move->bytes, 0);
-    snprintf(name, sizeof name, "%s: pause if stopped", move->vm);
-    events_counter(events, move->source_pid, record->time, name, "ms",
+    count_for_move(timeline, move, record, "bytes sent", "bytes", move->bytes, 0);
+    count_for_move(timeline, move, record, "pause if stopped", "ms",
                    timeline_count(timeline, record, "pause_if_stopped"), 6);
     return move->source_lane;
 }
@@ -285,6 +293,26 @@ uint32_t draw_ended(struct timeline *timeline, const struct record *record)
     move->source_pid = 0;
     release(move);
     return lane;
+}
+
+uint32_t draw_pace(struct timeline *timeline, const struct record *record)
+{
+    struct move *move = move_of(timeline, record);
+    uint64_t rate = timeline_count(timeline, record, "rate");
+    if (move != NULL && move->source_pid != 0 && rate > 0) { /* 0: no limit */
+        count_for_move(timeline, move, record, "rate allowed", "Mbit/s", rate, 6);
+    }
+    return draw_of_move(timeline, record);
+}
+
+uint32_t draw_throttled(struct timeline *timeline, const struct record *record)
+{
+    struct move *move = move_of(timeline, record);
+    if (move != NULL && move->source_pid != 0) {
+        count_for_move(timeline, move, record, "processor time left to the guest", "%",
+                       timeline_count(timeline, record, "left"), 0);
+    }
+    return draw_of_move(timeline, record);
 }
 
 /* Waits, and whatever else a migration says of itself: in its lane. */

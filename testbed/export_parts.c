@@ -185,6 +185,21 @@ uint32_t draw_request_done(struct timeline *timeline, const struct record *recor
                             timeline_count(timeline, record, "latency"), 6);
 }
 
+uint32_t draw_video_stalled(struct timeline *timeline, const struct record *record)
+{
+    return timeline_begin(timeline, record, timeline_part_lane(timeline, record), SPAN_STALLED,
+                          "picture stands still");
+}
+
+uint32_t draw_video_resumed(struct timeline *timeline, const struct record *record)
+{
+    uint32_t lane = timeline_part_lane(timeline, record);
+    if (!events_end(&timeline->events, lane, record->time, SPAN_STALLED, record)) {
+        return timeline_instant(timeline, record);
+    }
+    return lane;
+}
+
 uint32_t draw_bulk_progress(struct timeline *timeline, const struct record *record)
 {
     return count_for_action(timeline, record, "landed", "bytes",

@@ -182,6 +182,10 @@ static const struct {
     {"migration.step", draw_step},
     {"migration.round", draw_round},
     {"migration.rule", draw_rule},
+    {"migration.pace", draw_pace},
+    {"migration.throttled", draw_throttled},
+    {"video.stalled", draw_video_stalled},
+    {"video.resumed", draw_video_resumed},
     {"migration.handover", draw_handover},
     {"migration.ended", draw_ended},
 };

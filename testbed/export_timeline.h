@@ -34,6 +34,7 @@ enum {
     SPAN_ROUND,
     SPAN_RECEIVES,
     SPAN_STAGE,
+    SPAN_STALLED,
     SPAN_CAUSED
 };
 
@@ -131,6 +132,7 @@ draw_record draw_action_starts, draw_action_ends, draw_fault_starts, draw_fault_
 draw_record draw_vm_created, draw_vm_runs, draw_vm_paused, draw_vm_gone;
 draw_record draw_harvest, draw_page_dirtied, draw_page_sent;
 draw_record draw_ping_reply, draw_request_done, draw_bulk_progress;
+draw_record draw_video_stalled, draw_video_resumed;
 draw_record draw_link_state;
 /* A frame takes its link until it arrives; the same one on its second link is joined to the first by a flow. */
 void draw_frame(struct timeline *timeline, const struct recording_frame *frame);
@@ -138,6 +140,7 @@ void draw_frame(struct timeline *timeline, const struct recording_frame *frame);
 /* ---- migrations (export_moves.c) ------------------------------------------------------------------------------------------------ */
 
 draw_record draw_ordered, draw_step, draw_round, draw_rule, draw_handover, draw_ended, draw_of_move;
+draw_record draw_pace, draw_throttled;
 /* An instance of a VM was built: of one that moves, its target is known by that. */
 void draw_move_reaches(struct timeline *timeline, const struct record *record);
 /* What migrations had open on a machine that lost power ends there. */
