@@ -350,7 +350,7 @@ void events_counter(struct events *events, uint32_t pid, sim_time time, const ch
     put_name(events, name);
     fputs(",\"args\":{", events->out);
     put_argument(events, unit, true);
-    put_fixed(events->out, value, digits);
+    put_fixed(events->out, value <= INT64_MAX ? value : INT64_MAX, digits);
     fputs("}}", events->out);
 }
 

@@ -62,19 +62,26 @@ static void open_target(struct timeline *timeline, struct move *move, uint32_t p
     events_begin(&timeline->events, move->target_lane, record->time, SPAN_RECEIVES, name, record);
 }
 
+/* What it has open on a machine ends there, where that is one of its two. */
+static void drop_move(struct timeline *timeline, struct move *move, uint32_t pid, sim_time time)
+{
+    if (pid != 0 && move->source_pid == pid) {
+        (void)events_end(&timeline->events, move->source_lane, time, SPAN_MOVE, NULL);
+        move->source_pid = 0;
+    }
+    if (pid != 0 && move->target_pid == pid) {
+        (void)events_end(&timeline->events, move->target_lane, time, SPAN_RECEIVES, NULL);
+        move->target_pid = 0;
+    }
+    move->used = move->source_pid != 0 || move->target_pid != 0;
+}
+
 void draw_moves_dropped(struct timeline *timeline, uint32_t pid, sim_time time)
 {
     for (uint32_t i = 0; i < MOVES_MAX; i++) {
-        struct move *move = &timeline->moves[i];
-        if (move->used && move->source_pid == pid) {
-            (void)events_end(&timeline->events, move->source_lane, time, SPAN_MOVE, NULL);
-            move->source_pid = 0;
+        if (timeline->moves[i].used) {
+            drop_move(timeline, &timeline->moves[i], pid, time);
         }
-        if (move->used && move->target_pid == pid) {
-            (void)events_end(&timeline->events, move->target_lane, time, SPAN_RECEIVES, NULL);
-            move->target_pid = 0;
-        }
-        move->used = move->source_pid != 0 || move->target_pid != 0;
     }
 }
 
@@ -120,9 +127,9 @@ uint32_t draw_ordered(struct timeline *timeline, const struct record *record)
     uint32_t pid = timeline_own_pid(timeline, record);
     struct move *move = move_of(timeline, record);
     char name[100];
-    if (move != NULL) { /* asked for once more */
-        (void)events_end(&timeline->events, move->source_lane, record->time, SPAN_MOVE, NULL);
-        move->used = false;
+    if (move != NULL) { /* asked for once more; a lane that it has left may be another's by now */
+        drop_move(timeline, move, move->source_pid, record->time);
+        drop_move(timeline, move, move->target_pid, record->time);
     }
     move = new_move(timeline);
     if (move == NULL) {
