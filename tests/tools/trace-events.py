@@ -6,6 +6,7 @@ usage: trace-events.py FILE     exit 1 and a line for what is wrong
 The rules are those that viewers rely on: every B has its E on the same lane and spans nest; times of a lane do not fall in the order of
 the file; pids and tids are named; each flow has a start and an end, both within spans; counters have numbers.
 """
+import bisect
 import json
 import sys
 
@@ -56,12 +57,12 @@ def main(path):
             raise AssertionError(f"unknown phase: {event}")
     left = [tid for tid, stack in open_spans.items() if stack]
     assert not left, f"spans are left open in lanes {left}"
+    covered = {tid: merge(sorted(pairs)) for tid, pairs in spans.items()}
     arrows = []
     for number, ends in flows.items():
         assert [end[0] for end in ends] == ["s", "f"], f"flow {number}: {ends}"
         for _, tid, ts, name in ends:
-            inside = any(begin - 0.0005 <= ts <= end + 0.0005 for begin, end in spans.get(tid, []))
-            assert inside, f"flow {number} ({name}) ends in no span at {ts}"
+            assert is_inside(covered.get(tid, []), ts), f"flow {number} ({name}) ends in no span at {ts}"
         (_, start, sent, name), (_, end, arrived, _) = ends
         assert sent <= arrived, f"flow {number} goes back in time"
         arrows.append(f"{sent:.3f} {label(processes, lanes, start)} -> {arrived:.3f} {label(processes, lanes, end)}  {name}")
@@ -78,6 +79,22 @@ def main(path):
     print("flows")
     for line in arrows:
         print(f"  {line}")
+
+
+def merge(pairs):
+    """What sorted intervals cover, as intervals apart from each other."""
+    merged = []
+    for begin, end in pairs:
+        if merged and begin <= merged[-1][1]:
+            merged[-1][1] = max(merged[-1][1], end)
+        else:
+            merged.append([begin, end])
+    return merged
+
+
+def is_inside(merged, ts):
+    at = bisect.bisect_right(merged, ts + 0.0005, key=lambda pair: pair[0]) - 1
+    return at >= 0 and ts <= merged[at][1] + 0.0005
 
 
 def label(processes, lanes, tid):
