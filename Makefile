@@ -51,7 +51,8 @@ LIBS  := -lyaml -ljansson -lpcap -lz
 LIB_SOURCES  := $(foreach room,$(ROOMS),$(wildcard $(room)/*.c))
 CLI_SOURCES  := $(wildcard cli/*.c)
 LIB_OBJECTS  := $(LIB_SOURCES:%.c=$B/%.o)
-CLI_OBJECTS  := $(CLI_SOURCES:%.c=$B/%.o)
+TEMPLATES    := $(sort $(wildcard scenarios/templates/*.yaml))
+CLI_OBJECTS  := $(CLI_SOURCES:%.c=$B/%.o) $(if $(TEMPLATES),$B/generated/templates.o)
 ORRERY       := $(if $(CLI_SOURCES),$B/orrery)
 SUITES       := $(patsubst tests/%/,%,$(sort $(dir $(wildcard tests/*/test_*.c))))
 FUZZERS      := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
@@ -67,7 +68,7 @@ all: $(ORRERY) $B/liborrery.a                 ## the program and its library, in
 # Stamps: rewritten only when what they hold has changed. The one of options makes objects, the one of names makes what is
 # linked from them, so that a module that was deleted does not linger in an archive.
 OPTIONS := $(CC) | $(CFLAGS) | $(LDFLAGS) | $(LIBS)
-NAMES   := $(LIB_SOURCES) $(CLI_SOURCES) $(sort $(wildcard tests/*/*.c))
+NAMES   := $(LIB_SOURCES) $(CLI_SOURCES) $(TEMPLATES) $(sort $(wildcard tests/*/*.c))
 stamp    = @mkdir -p $(@D); printf '%s\n' $(quoted) | cmp -s - $@ || printf '%s\n' $(quoted) >$@
 quoted   = '$(subst ','\'',$(1))'
 $B/options.stamp: FORCE
@@ -79,6 +80,14 @@ FORCE:
 
 $B/%.o: %.c $B/options.stamp
 	@mkdir -p $(@D)
+	$(call say,CC)
+	$Q$(CC) $(CFLAGS) -c -o $@ $<
+
+# What `orrery new` writes is part of the program.
+$B/generated/templates.c: $(TEMPLATES) scripts/embed-templates.sh $B/names.stamp
+	@mkdir -p $(@D)
+	@scripts/embed-templates.sh $(TEMPLATES) >$@
+$B/generated/templates.o: $B/generated/templates.c cli/templates.h $B/options.stamp
 	$(call say,CC)
 	$Q$(CC) $(CFLAGS) -c -o $@ $<
 

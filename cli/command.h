@@ -23,6 +23,9 @@ enum command_status {
 int cmd_check(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_diff(int argc, char **argv);
+int cmd_export(int argc, char **argv);
+int cmd_new(int argc, char **argv);
+int cmd_schema(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_docs(int argc, char **argv);
 

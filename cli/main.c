@@ -16,6 +16,9 @@ static const struct command commands[] = {
     {"run", cmd_run, "run a scenario and report what happened"},
     {"check", cmd_check, "check a scenario without running it"},
     {"diff", cmd_diff, "show where two runs part"},
+    {"export", cmd_export, "write a recording for Perfetto, as JSON lines or as a table"},
+    {"new", cmd_new, "write a commented scenario to start from"},
+    {"schema", cmd_schema, "print the JSON Schema of scenarios, or the reference"},
     {"bench", cmd_bench, "measure Orrery's speed and memory"},
     {"docs", cmd_docs, NULL},
 };

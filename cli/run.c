@@ -49,6 +49,7 @@ enum {
     OPTION_QUIET,
     OPTION_POINT,
     OPTION_JOBS,
+    OPTION_FORMULA,
 };
 
 static const struct argp_option options[] = {
@@ -68,6 +69,8 @@ static const struct argp_option options[] = {
      "report",
      0},
     {"quiet", OPTION_QUIET, NULL, 0, "print no report; the exit status tells", 0},
+    {"formula", OPTION_FORMULA, NULL, 0,
+     "print V(D/R)^i beside the rounds of each migration, where it fails, and why", 0},
     {NULL, 0, NULL, 0, "Recordings, for orrery diff and for running again:", 3},
     {"record", OPTION_RECORD, "OUT", 0, "write a recording (.orr) of the run", 0},
     {"record-pages", OPTION_RECORD_PAGES, "VM|all", 0,
@@ -197,6 +200,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case OPTION_SET:
         a->set[a->set_count++] = arg;
+        return 0;
+    case OPTION_FORMULA:
+        a->run.formula = true;
         return 0;
     case OPTION_QUIET:
         a->quiet = true;

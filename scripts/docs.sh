@@ -17,7 +17,7 @@ docs/report.schema.json            docs report-schema
 '
 
 # Pages that show output.
-shown='README.md docs/guide.md docs/describe-your-vm.md'
+shown='README.md docs/guide.md docs/describe-your-vm.md docs/lessons.md'
 
 # Prints a page with each such block as it would be now.
 remake_page() { # PAGE

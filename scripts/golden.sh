@@ -78,6 +78,7 @@ write)
         [[ $file != tests/golden/* ]] || cp "$scratch/report" "${file%.yaml}.txt"
     done >"$scratch/hashes"
     cp "$scratch/hashes" "$hashes"
+    WRITE=1 tests/scripts/export-command.sh # tests/outputs/timeline.txt
     ;;
 large)
     cd "$root" || exit 2

@@ -3,7 +3,7 @@ _orrery() {
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options=
     COMPREPLY=()
     if [[ $COMP_CWORD -eq 1 ]]; then
-        mapfile -t COMPREPLY < <(compgen -W 'run check diff bench --help' -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W 'run check diff export new schema bench --help' -- "$word")
         return
     fi
     case $previous in
@@ -16,17 +16,20 @@ _orrery() {
         mapfile -t COMPREPLY < <(compgen -W all -- "$word")
         return
         ;;
-    --seed | --point | --jobs | --pcap-link | --pcap-from | --pcap-until | --pcap-frames | --until | --set | --runs)
+    --seed | --point | --jobs | --pcap-link | --pcap-from | --pcap-until | --pcap-frames | --until | --set | --runs | --what | --from)
         return
         ;;
     esac
     case $command in
     run)
         options='--seed --point --jobs --json --record --record-pages --record-frames --pcap --pcap-link --pcap-from --pcap-until --pcap-frames
-            --until --set --quiet --help'
+            --until --set --quiet --formula --help'
         ;;
     check) options='--resolved --set --help' ;;
     diff) options='--help' ;;
+    export) options='--perfetto --jsonl --csv --what --from --until --help' ;;
+    new) options='--output --force --help' ;;
+    schema) options='--report --reference --metrics --help' ;;
     bench) options='--json --list --runs --help' ;;
     esac
     if [[ $word == -* ]]; then
@@ -34,6 +37,14 @@ _orrery() {
     elif [[ $command == run && ($previous == --json || $previous == --record) ]]; then
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
+    elif [[ $command == export && $previous == --@(perfetto|jsonl|csv) || $command == new && $previous == @(-o|--output) ]]; then
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+    elif [[ $command == export ]]; then
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -d -- "$word"; compgen -f -X '!*.orr' -- "$word")
+    elif [[ $command == new ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(orrery new 2>/dev/null | sed -nE 's/^  ([a-z-]+) .*/\1/p')" -- "$word")
     elif [[ $command == bench ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(orrery bench --list 2>/dev/null | cut -d ' ' -f 1)" -- "$word")
     elif [[ $command == run || $command == check || $command == diff ]]; then

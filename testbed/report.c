@@ -206,6 +206,9 @@ static void print_each_migration(const struct page *page, uint32_t begun)
                     scenario->nodes[judge_migration(page->result->judge, i)->to_node].name);
         }
         print_rounds(page, i);
+        if (page->result->formula) {
+            report_formula(page->out, page->result, i);
+        }
         print_why(page, i, begun > 1 ? scenario->timeline[i].name : NULL);
     }
 }

@@ -21,6 +21,7 @@ struct run_result {
     const char *ended;     /* why the run ended, in words */
     bool interrupted;      /* by a signal */
     const char *repeat;    /* the command */
+    bool formula;          /* rounds are printed beside V (D/R)^i too */
     uint64_t run_hash;
     char hash_text[17];
     sim_time simulated_ns;

@@ -49,7 +49,14 @@ struct report_why {
 };
 /* Why a migration that began went as it did. */
 void report_explain(const struct run_result *result, uint32_t item, struct report_why *out);
+/* What TCP can carry over a network at best, in payload. */
+uint64_t report_capacity_bps(const struct scenario_network *network);
 /* The step that it was in when it ended, or is in. */
 enum judge_step report_last_step(const struct judge_migration *migration);
+
+/* ---- the formula ---------------------------------------------------------------------------------------------------------------- */
+
+/* Prints the rounds of a migration that began beside V (D/R)^i, and where that fails and why. */
+void report_formula(FILE *out, const struct run_result *result, uint32_t item);
 
 #endif

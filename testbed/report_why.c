@@ -69,7 +69,7 @@ static sim_time end_of(const struct run_result *result, const struct judge_migra
     return m->ended ? m->ended_at : result->simulated_ns;
 }
 
-static uint64_t capacity_of(const struct scenario_network *network)
+uint64_t report_capacity_bps(const struct scenario_network *network)
 {
     uint64_t payload = (uint64_t)network->mtu_bytes - SEGMENT_HEADER_BYTES;
     uint64_t wire = (uint64_t)network->mtu_bytes + (network->framing == SCENARIO_PPP
@@ -156,7 +156,8 @@ static void find_speed(const struct facts *facts, struct report_why *out)
     }
     out->goodput_bps = report_bps(bytes, took);
     if (facts->m->network != SIM_NONE) {
-        out->capacity_bps = capacity_of(&facts->result->scenario->networks[facts->m->network]);
+        out->capacity_bps =
+            report_capacity_bps(&facts->result->scenario->networks[facts->m->network]);
     }
 }
 

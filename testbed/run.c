@@ -438,6 +438,7 @@ bool run_finish(struct run *run, char *why, size_t why_capacity)
         .oracles = run->oracles,
         .ended = run->ended != NULL ? run->ended : "not started",
         .interrupted = run->interrupted,
+        .formula = run->options.formula,
         .repeat = run->options.repeat != NULL ? run->options.repeat : "",
         .run_hash = run_hash_value(&hash),
         .simulated_ns = now,

@@ -35,6 +35,7 @@ struct run_options {
         sweep; /* asked at each point of the scenario's sweep; `reached` NULL: nobody is */
     const char *version;
     const char *repeat; /* the command that repeats the run; borrowed */
+    bool formula;       /* run_result.formula */
 };
 
 /* Builds everything. NULL and a message where an input cannot be read or an output cannot be written. */
