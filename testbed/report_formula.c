@@ -254,6 +254,12 @@ static void add_verdict(const struct formula *formula, struct report_text *text)
             report_add(text, "The hot set explains every round. ");
         }
     }
+    if (formula->m->first_throttled_round > 0) {
+        report_add(text,
+                   "From round %u on the guest was slowed down: its D fell, which no formula here "
+                   "knows. ",
+                   formula->m->first_throttled_round);
+    }
     if (formula->per_hour >= formula->sent_per_hour) {
         report_add(text,
                    "D is not below R: by the formula no round is smaller than the one before, "
