@@ -81,6 +81,20 @@ enum rt_error migration_source_wanted(struct migration_source *m)
     return RT_OK;
 }
 
+/* Time that the product takes for itself. It can be cancelled, and the time limit counts. */
+RT_BLOCKS static enum rt_error take_time(struct migration_source *m, rt_time length)
+{
+    struct rt *rt = m->service->rt;
+    rt_time until = rt_now(rt) + length;
+    enum rt_error err = migration_source_wanted(m);
+    while (err == RT_OK && rt_now(rt) < until) {
+        rt_time wake = until < m->give_up_at ? until : m->give_up_at;
+        err = rt_wait(rt, &m->service->changed, wake) == RT_CANCELLED ? RT_CANCELLED
+                                                                      : migration_source_wanted(m);
+    }
+    return err;
+}
+
 enum rt_error migration_source_await(struct migration_source *m, enum migration_message_type type,
                                      uint64_t *argument)
 {
@@ -188,7 +202,10 @@ RT_BLOCKS static enum rt_error stop_and_copy(struct migration_source *m)
     if (err == RT_OK) {
         err = send_state(m);
     }
-    return err == RT_OK ? migration_rounds_confirm_rest(m) : err;
+    if (err == RT_OK) {
+        err = migration_rounds_confirm_rest(m);
+    }
+    return err == RT_OK ? take_time(m, m->service->settings.switch_over_ns) : err;
 }
 
 /* Steps 4 and 5; the workers go with them. */
@@ -268,6 +285,9 @@ RT_BLOCKS static void free_given(struct rt *rt, struct migration_source *m)
     }
     migration_record_handover(rt, m->order.request, m->id, "freed");
     (void)!migration_say(rt, m->stream, MIGRATION_FORGET, m->id, 0, migration_source_deadline(m));
+    if (m->service->settings.clean_up_ns > 0) {
+        (void)!rt_sleep_until(rt, rt_now(rt) + m->service->settings.clean_up_ns);
+    }
     migration_source_why(m, "completed", "");
 }
 
@@ -352,8 +372,11 @@ RT_BLOCKS static enum rt_error live_migrate(struct migration_source *m)
     uint64_t ignored = 0;
 
     begin_step(m, LIVE_MIGRATION_CONNECT);
-    enum rt_error err =
-        migration_connect(rt, &m->order.target, MIGRATION_CONNECT_NS, m->give_up_at, &m->stream);
+    enum rt_error err = take_time(m, m->service->settings.setup_ns);
+    if (err != RT_OK) {
+        return err;
+    }
+    err = migration_connect(rt, &m->order.target, MIGRATION_CONNECT_NS, m->give_up_at, &m->stream);
     if (err != RT_OK) {
         migration_source_why(m, "no connection to the target: ", migration_source_reason(m, err));
         return err;

@@ -33,6 +33,9 @@ struct migration_settings {
         max_per_pair; /* migrations between this node and one other, both directions; at least 1 */
     rt_time stall_limit_ns; /* no progress for so long ends a migration before GIVEN (0: 5 s) */
     rt_time retry_ns;       /* between attempts to settle a hand-over (0: 500 ms) */
+    /* What the product around this service takes for itself, waited for at the source: before the connection, while the VM is
+     * paused, and after it runs at the target. */
+    rt_time setup_ns, switch_over_ns, clean_up_ns;
 };
 
 /* An order to move a running VM of this node. Copied. */

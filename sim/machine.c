@@ -347,6 +347,15 @@ size_t machine_ledger_bytes(const struct machine *machine)
     return machine->ledger_bytes;
 }
 
+size_t machine_ledger_blocks(const struct machine *machine)
+{
+    size_t count = 0;
+    for (const struct machine_block *block = machine->blocks; block != NULL; block = block->next) {
+        count++;
+    }
+    return count;
+}
+
 void machine_set_ledger_limit(struct machine *machine, size_t bytes)
 {
     machine->ledger_limit = bytes;

@@ -64,7 +64,7 @@ const struct record_kind run_record_kinds[RUN_RECORDS] = {
     [RUN_NODE_TOTALS] = {.name = "node.totals",
                          .meaning = "What a node's software used, and holds at the end.",
                          .fields = {{"busy", RECORD_NS},
-                                    {"ledger", RECORD_BYTES},
+                                    {"ledger", RECORD_COUNT},
                                     {"streams", RECORD_COUNT},
                                     {"pages_held", RECORD_COUNT},
                                     {"migrations", RECORD_COUNT}}},

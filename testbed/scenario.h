@@ -122,7 +122,8 @@ enum scenario_when_busy { SCENARIO_QUEUE, SCENARIO_REFUSE, SCENARIO_AS_NODE };
 struct scenario_migration_rules {
     const struct yaml_node *source;
     int64_t max_per_pair;
-    enum scenario_when_busy when_busy; /* never SCENARIO_AS_NODE */
+    int64_t setup_ns, switch_over_ns, clean_up_ns; /* what the product takes for itself */
+    enum scenario_when_busy when_busy;             /* never SCENARIO_AS_NODE */
 };
 
 struct scenario_node {

@@ -253,6 +253,31 @@ static const struct schema_key migration_rules_keys[] = {
      .choices = node_when_busy_choices,
      .default_text = "queue",
      .meaning = "What happens to a request beyond that."},
+    {.name = "setup",
+     AT(scenario_migration_rules, setup_ns),
+     .type = SCHEMA_QUANTITY,
+     .unit = QUANTITY_TIME,
+     .max = 3600 * SIM_S,
+     .default_text = "0s",
+     .meaning =
+         "What the product's management takes for each migration out of this node before the "
+         "nodes connect: checks, tickets, the target's definition. The VM runs."},
+    {.name = "switch-over",
+     AT(scenario_migration_rules, switch_over_ns),
+     .type = SCHEMA_QUANTITY,
+     .unit = QUANTITY_TIME,
+     .max = 4 * SIM_S,
+     .default_text = "0s",
+     .meaning = "What it takes while the VM is paused, beyond what is modelled: devices, disks, "
+                "network back ends."},
+    {.name = "clean-up",
+     AT(scenario_migration_rules, clean_up_ns),
+     .type = SCHEMA_QUANTITY,
+     .unit = QUANTITY_TIME,
+     .max = 3600 * SIM_S,
+     .default_text = "0s",
+     .meaning =
+         "What it takes after the VM runs at the target, until it calls the migration done."},
 };
 
 static const struct schema_map migration_rules_map = {

@@ -284,8 +284,11 @@ static void on_power(void *context, enum machine_news news)
 {
     struct world_machine *m = context;
     if (news == MACHINE_POWERED_ON) {
-        struct migration_settings settings = {.max_per_pair =
-                                                  (uint32_t)m->node->migration.max_per_pair};
+        const struct scenario_migration_rules *rules = &m->node->migration;
+        struct migration_settings settings = {.max_per_pair = (uint32_t)rules->max_per_pair,
+                                              .setup_ns = rules->setup_ns,
+                                              .switch_over_ns = rules->switch_over_ns,
+                                              .clean_up_ns = rules->clean_up_ns};
         m->migration = migration_service_start(&m->side->rt, &settings);
     } else if (news == MACHINE_CRASHED) {
         m->migration = NULL;
@@ -701,7 +704,8 @@ static void say_node_totals(struct world *world, const struct world_machine *m)
     sim_time guests_ns = vm_host_served(&m->vm_host);
     const int64_t values[] = {
         task_host_busy_ns(m->tasks) - guests_ns,
-        (int64_t)machine_ledger_bytes(m->machine),
+        (int64_t)machine_ledger_blocks(
+            m->machine), /* bytes would be sizes of structs, and in the run hash */
         rt_streams_open(m->side),
         (int64_t)rt_page_ledger_held(m->side->page_ledger),
         m->migration != NULL ? migration_service_active(m->migration) : 0,

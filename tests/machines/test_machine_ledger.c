@@ -39,6 +39,11 @@ Test(machine_ledger, counts_what_stands_and_returns_it_at_a_crash)
             total += sizes[index];
         }
         cr_assert_eq(machine_ledger_bytes(world.host), total);
+        size_t standing = 0;
+        for (uint32_t i = 0; i < BLOCKS; i++) {
+            standing += blocks[i] != NULL;
+        }
+        cr_assert_eq(machine_ledger_blocks(world.host), standing);
     }
     machine_free_memory(world.host, NULL);
     world_check(&world);
