@@ -1,4 +1,13 @@
-/* testbed/judge_private.h - what the parts of the judge share: facts (judge.c), values and conditions (judge_value.c). */
+/* testbed/judge_private.h - what the parts of the judge share:
+ *
+ *     judge.c             which part a record speaks of, who takes it; actions and machines
+ *     judge_migration.c   migrations and VMs
+ *     judge_traffic.c     pings, requests, bulk transfers, frames, connections
+ *     judge_value.c       what a property is worth now
+ *     judge_watch.c       conditions that somebody waits for
+ *     judge_expect.c      expectations
+ *
+ * For those files alone. */
 #ifndef ORRERY_TESTBED_JUDGE_PRIVATE_H
 #define ORRERY_TESTBED_JUDGE_PRIVATE_H
 
@@ -119,6 +128,24 @@ void judge_evaluate_part(struct judge *judge, struct scenario_part part);
 /* A VM has begun to stand still: arms the instants at which conditions on paused-for can change (J2). */
 void judge_time_passes(struct judge *judge, uint32_t vm);
 void judge_free_watches(struct judge *judge);
+void judge_free_expectations(struct judge *judge);
 void judge_finish_expectations(struct judge *judge);
+
+/* ---- takers: what a record of those kinds changes ------------------------------------------------------------------------------ */
+
+void judge_take_migration(struct judge *judge, enum judge_kind kind, const struct record *record);
+void judge_take_vm(struct judge *judge, enum judge_kind kind, const struct record *record);
+/* A node lost power: migrations from there that had not passed their commit point are over, and nobody is left to say so. */
+void judge_end_with_source(struct judge *judge, uint32_t node, sim_time now);
+void judge_end_migration(struct judge *judge, uint32_t item, sim_time now, bool completed,
+                         const char *how);
+void judge_take_traffic(struct judge *judge, enum judge_kind kind, const struct record *record);
+/* A reply came, or the run ends, at `now`: the gap since the last one is over. */
+void judge_take_gap(struct judge_item *item, sim_time now);
+void judge_take_frame_lost(struct judge *judge, const struct record *record);
+void judge_take_link_totals(struct judge *judge, const struct record *record);
+void judge_take_timeout(struct judge *judge, const struct record *record);
+void judge_take_tcp_opened(struct judge *judge, const struct record *record);
+void judge_take_tcp_closed(struct judge *judge, const struct record *record);
 
 #endif
