@@ -4,6 +4,8 @@
 #include "nic/net.h"
 #include "sim/assert.h"
 #include "testbed/judge_private.h"
+#include "testbed/name_range.h"
+#include "testbed/part_names.h"
 #include "testbed/run_records.h"
 #include "vm/vm_records.h"
 
@@ -25,25 +27,18 @@ const char *judge_step_word(enum judge_step step)
 /* Paths of origins are names of parts, for link directions with a sign behind. Resolved once for each origin. */
 static struct scenario_part part_named(const struct scenario *scenario, const char *path)
 {
+    char name[2 * NAME_BYTES_MAX + 32];
     size_t length = strlen(path);
     if (length > 0 && (path[length - 1] == '>' || path[length - 1] == '<')) {
         length--;
     }
-#define LOOK(kind, array, count)                                                                   \
-    for (uint32_t i = 0; i < scenario->count; i++) {                                               \
-        if (strlen(scenario->array[i].name) == length &&                                           \
-            strncmp(scenario->array[i].name, path, length) == 0) {                                 \
-            return (struct scenario_part){kind, i};                                                \
-        }                                                                                          \
+    if (length >= sizeof name) {
+        return (struct scenario_part){SCENARIO_NO_PART, SIM_NONE};
     }
-    LOOK(SCENARIO_ACTION, timeline, item_count)
-    LOOK(SCENARIO_VM, vms, vm_count)
-    LOOK(SCENARIO_NODE, nodes, node_count)
-    LOOK(SCENARIO_CLIENT, clients, client_count)
-    LOOK(SCENARIO_NETWORK, networks, network_count)
-    LOOK(SCENARIO_LINK, links, link_count)
-#undef LOOK
-    return (struct scenario_part){SCENARIO_NO_PART, SIM_NONE};
+    memcpy(name, path, length);
+    name[length] = '\0';
+    const struct scenario_name *entry = part_names_find(scenario, name);
+    return entry != NULL ? entry->part : (struct scenario_part){SCENARIO_NO_PART, SIM_NONE};
 }
 
 struct scenario_part judge_part_of(struct judge *judge, uint32_t origin)
@@ -192,9 +187,12 @@ void judge_take(struct judge *judge, const struct record *record)
     if (judge->finished) { /* the world is being taken down: that is not what the run did */
         return;
     }
-    enum judge_kind kind =
-        record->kind < judge->kind_count ? (enum judge_kind)judge->kinds[record->kind] : KIND_OTHER;
+    uint8_t known = record->kind < judge->kind_count ? judge->kinds[record->kind] : KIND_OTHER;
+    enum judge_kind kind = (enum judge_kind)(known & ~JUDGE_KIND_IN_SEQUENCE);
     judge->now = record->time;
+    if ((known & JUDGE_KIND_IN_SEQUENCE) != 0) {
+        judge_take_in_sequence(judge, record);
+    }
     switch (kind) {
     case KIND_OTHER:
         return;
@@ -299,6 +297,7 @@ struct judge *judge_new(const struct scenario *scenario, struct recorder *record
         judge->vms[i].still_since = SIM_NEVER;
     }
     learn_kinds(judge);
+    judge_number_parts(judge);
     recorder_listen(recorder, SIM_NONE, listen, judge);
     return judge;
 }
@@ -309,6 +308,7 @@ void judge_free(struct judge *judge)
     judge_free_expectations(judge);
     for (uint32_t i = 0; i < judge->scenario->item_count; i++) {
         free(judge->items[i].migration.rounds);
+        histogram_close(&judge->items[i].latency.times);
     }
     free(judge->kinds);
     free(judge->origins);
@@ -320,6 +320,7 @@ void judge_free(struct judge *judge)
     free(judge->links);
     free(judge->networks);
     free(judge->expectations);
+    free(judge->readers);
     free(judge);
 }
 

@@ -1,20 +1,31 @@
 /* Whether expectations hold. */
 #include "testbed/judge_private.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- expectations ------------------------------------------------------------------------------------------------------------- */
 
-static void decide(struct judge_expect_state *state, enum truth held)
+/* What there is to say of it now. */
+static void write_actual(struct judge_expect_state *state)
 {
     const struct scenario_expect *expect = &state->judge->scenario->expect[state->index];
+    if (state->steps != NULL) {
+        judge_sequence_actual(state, state->actual, sizeof state->actual);
+    } else {
+        judge_actual(state->judge, expect->holds, state->actual, sizeof state->actual);
+    }
+}
+
+void judge_decide(struct judge_expect_state *state, enum truth held)
+{
     if (state->decided) {
         return;
     }
     state->decided = true;
     state->held = held;
     state->decided_at = state->judge->now;
-    judge_actual(state->judge, expect->holds, state->actual, sizeof state->actual);
+    write_actual(state);
 }
 
 /* never and always: the first instant at which it is not so decides. */
@@ -24,7 +35,7 @@ static void on_constant(void *context, enum truth truth)
     const struct scenario_expect *expect = &state->judge->scenario->expect[state->index];
     enum truth wanted = expect->kind == SCENARIO_EXPECT_ALWAYS ? TRUTH_TRUE : TRUTH_FALSE;
     if (truth != TRUTH_UNKNOWN && truth != wanted) {
-        decide(state, TRUTH_FALSE);
+        judge_decide(state, TRUTH_FALSE);
     } else if (truth == wanted && !state->decided) {
         state->held = TRUTH_TRUE;
     }
@@ -36,7 +47,7 @@ static void on_holds(void *context, enum truth truth)
     struct judge_expect_state *state = context;
     if (truth == TRUTH_TRUE && state->deadline != SIM_NEVER &&
         state->judge->now <= state->deadline) {
-        decide(state, TRUTH_TRUE);
+        judge_decide(state, TRUTH_TRUE);
     }
 }
 
@@ -50,7 +61,7 @@ static void on_after(void *context, enum truth truth)
     }
     state->deadline = judge->now + expect->within_ns;
     if (judge_evaluate(judge, expect->holds) == TRUTH_TRUE) {
-        decide(state, TRUTH_TRUE);
+        judge_decide(state, TRUTH_TRUE);
     } else if (judge->sim != NULL) {
         sim_event_arm(judge->sim, state->event, state->deadline + 1);
     }
@@ -60,7 +71,7 @@ static void on_deadline(void *context)
 {
     struct judge_expect_state *state = context;
     state->judge->now = sim_now(state->judge->sim);
-    decide(state, TRUTH_FALSE);
+    judge_decide(state, TRUTH_FALSE);
 }
 
 void judge_expect(struct judge *judge)
@@ -84,6 +95,8 @@ void judge_expect(struct judge *judge)
             }
             judge_watch(judge, expect->after, on_after, state);
             judge_watch(judge, expect->holds, on_holds, state);
+        } else if (expect->kind == SCENARIO_EXPECT_SEQUENCE) {
+            judge_sequence_begin(state);
         }
     }
 }
@@ -96,6 +109,8 @@ void judge_free_expectations(struct judge *judge)
             sim_event_free(judge->sim, state->event);
             state->event = SIM_NONE;
         }
+        free(state->steps);
+        state->steps = NULL;
     }
 }
 
@@ -117,10 +132,13 @@ void judge_finish_expectations(struct judge *judge)
                 state->held = TRUTH_FALSE;
             }
             break;
+        case SCENARIO_EXPECT_SEQUENCE:
+            judge_sequence_finish(state);
+            break;
         default:
             break; /* never, always: whatever was seen stands */
         }
-        judge_actual(judge, expect->holds, state->actual, sizeof state->actual);
+        write_actual(state);
     }
 }
 

@@ -11,6 +11,7 @@ static void take_latency(struct judge_latency *latency, sim_time value)
     if (value > latency->max) {
         latency->max = value;
     }
+    histogram_add(&latency->times, value);
     latency->sum += value;
     latency->count++;
 }
@@ -127,6 +128,7 @@ void judge_take_timeout(struct judge *judge, const struct record *record)
             item->action.bulk.from.index == node.index && judge->items[i].started_at != SIM_NEVER &&
             judge->items[i].ended_at == SIM_NEVER) {
             judge->items[i].timeouts++;
+            judge_changed(judge, (struct scenario_part){SCENARIO_ACTION, i});
         }
     }
 }
@@ -158,6 +160,7 @@ void judge_take_tcp_closed(struct judge *judge, const struct record *record)
         if (item->kind == SCENARIO_BULK && item->action.bulk.from.kind == part.kind &&
             item->action.bulk.from.index == part.index && judge->items[i].started_at != SIM_NEVER) {
             judge->items[i].retransmissions += (uint64_t)record->values[3];
+            judge_changed(judge, (struct scenario_part){SCENARIO_ACTION, i});
         }
     }
 }

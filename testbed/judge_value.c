@@ -90,18 +90,24 @@ static struct expression_value migration_value(const struct judge *judge, uint32
     return count(timeouts);
 }
 
-static struct expression_value latency_value(const struct judge_latency *latency, const char *which)
+static struct expression_value latency_value(const struct judge_latency *latency,
+                                             const struct property_row *property)
 {
+    const char *which = strchr(property->name, '.');
+    SIM_ASSERT(which != NULL);
     if (latency->count == 0) {
         return unknown();
     }
-    if (strcmp(which, "min") == 0) {
+    if (property->percentile_ppm != 0) {
+        return number(histogram_percentile(&latency->times, property->percentile_ppm));
+    }
+    if (strcmp(which, ".min") == 0) {
         return number(latency->min);
     }
-    if (strcmp(which, "max") == 0) {
+    if (strcmp(which, ".max") == 0) {
         return number(latency->max);
     }
-    SIM_ASSERT(strcmp(which, "mean") == 0);
+    SIM_ASSERT(strcmp(which, ".mean") == 0);
     return number(latency->sum / (sim_time)latency->count);
 }
 
@@ -126,9 +132,7 @@ static struct expression_value traffic_value(const struct judge_item *item,
     if (is(property, "longest-gap")) {
         return item->ping.longest_gap > 0 ? number(item->ping.longest_gap) : unknown();
     }
-    const char *point = strchr(property->name, '.');
-    SIM_ASSERT(point != NULL);
-    return latency_value(&item->latency, point + 1);
+    return latency_value(&item->latency, property);
 }
 
 static struct expression_value bulk_value(const struct judge_item *item,
@@ -271,18 +275,19 @@ struct expression_value judge_value(const struct judge *judge, struct scenario_p
     }
 }
 
-static struct expression_value resolve(void *context, const struct expression_reference *reference)
+struct expression_value judge_resolve(void *context, const struct expression_reference *reference)
 {
     return judge_value(context, reference->part, reference->property);
 }
 
 enum truth judge_evaluate(const struct judge *judge, const struct expression *expression)
 {
-    return expression_evaluate(expression, resolve, (void *)(uintptr_t)judge);
+    return expression_evaluate(expression, judge_resolve, (void *)(uintptr_t)judge);
 }
 
 const char *judge_actual(const struct judge *judge, const struct expression *expression, char *out,
                          size_t capacity)
 {
-    return expression_actual(expression, resolve, (void *)(uintptr_t)judge, out, capacity);
+    return expression_actual(expression, judge->scenario, judge_resolve, (void *)(uintptr_t)judge,
+                             out, capacity);
 }

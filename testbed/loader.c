@@ -8,6 +8,7 @@
 #include "testbed/expression.h"
 #include "testbed/name_range.h"
 #include "testbed/part_names.h"
+#include "testbed/timeline_expand.h"
 
 /* A name that was read, to be looked up when all are known. */
 struct reference {
@@ -714,27 +715,6 @@ static void fill_map(struct loader *loader, const struct schema_map *map,
 
 /* ---- names --------------------------------------------------------------------------------------------------------- */
 
-static void name_items(struct loader *loader)
-{
-    struct scenario *scenario = loader->scenario;
-    struct scenario_name *names =
-        arena_alloc(&scenario->arena, scenario->item_count * sizeof(*names));
-    uint32_t ordinals[SCENARIO_ACTIONS] = {0};
-    for (uint32_t i = 0; i < scenario->item_count; i++) {
-        struct scenario_item *item = &scenario->timeline[i];
-        SIM_ASSERT(item->kind < SCENARIO_ACTIONS);
-        ordinals[item->kind]++;
-        item->named = item->name != NULL;
-        if (!item->named) {
-            item->name = arena_print(&scenario->arena, "%s%u", scenario_action_word(item->kind),
-                                     (unsigned)ordinals[item->kind]);
-        }
-        names[i] = (struct scenario_name){
-            item->name, {SCENARIO_ACTION, i}, loader_place(item->source, "as")};
-    }
-    part_names_add(scenario, names, scenario->item_count, loader->diagnostics);
-}
-
 static void resolve(struct loader *loader, bool links)
 {
     for (struct reference *reference = loader->references; reference != NULL;
@@ -821,10 +801,11 @@ void loader_load(struct scenario *scenario, const struct yaml_node *root,
     if (loader.too_large) {
         return;
     }
-    name_items(&loader);
+    timeline_expand(scenario, diagnostics);
     resolve(&loader, false);
     make_links(&loader);
     resolve(&loader, true);
+    timeline_expand_actions(scenario);
     for (struct condition *condition = loader.conditions; condition != NULL;
          condition = condition->next) {
         expression_check(condition->expression, scenario, diagnostics);

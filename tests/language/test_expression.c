@@ -195,7 +195,7 @@ Test(expression, values_units_and_three_truths)
         enum truth truth = expression_evaluate(expression, answer, NULL);
         cr_expect_eq(truth, evaluations[i].truth, "%s is %s", text, truth_word(truth));
         char actual[64];
-        expression_actual(expression, answer, NULL, actual, sizeof(actual));
+        expression_actual(expression, scenario, answer, NULL, actual, sizeof(actual));
         cr_expect_str_eq(actual, evaluations[i].actual, "%s: %s", text, actual);
         for (uint32_t j = 0; j < expression->reference_count; j++) {
             cr_expect_not_null(expression->references[j].property, "%s", text);
