@@ -161,9 +161,16 @@ const char *judge_sequence_actual(const struct judge_expect_state *state, char *
                  quantity_print_rounded(QUANTITY_TIME, end->reached - end->began, first),
                  quantity_print_rounded(QUANTITY_TIME, end->began, last));
     } else {
-        snprintf(out, capacity, "%u of %u; no %s after %s", (unsigned)reached,
-                 (unsigned)expect->step_count, expect->steps[reached].words,
-                 quantity_print_rounded(QUANTITY_TIME, steps[reached - 1].reached, last));
+        bool limited = expect->within_ns != QUANTITY_ABSENT;
+        sim_time until = limited ? steps[reached - 1].began + expect->within_ns : 0;
+        int used = snprintf(
+            out, capacity, "%u of %u; no %s %s %s", (unsigned)reached, (unsigned)expect->step_count,
+            expect->steps[reached].words, limited ? "from" : "after",
+            quantity_print_rounded(QUANTITY_TIME, steps[reached - 1].reached, last));
+        if (limited && used > 0 && (size_t)used < capacity) {
+            snprintf(out + used, capacity - (size_t)used, " to %s",
+                     quantity_print_rounded(QUANTITY_TIME, until, last));
+        }
     }
     return out;
 }
