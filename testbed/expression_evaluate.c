@@ -334,7 +334,7 @@ struct remembered {
     bool *stale;
     uint32_t *queue; /* the parts that are stale */
     uint32_t queued;
-    uint32_t truth_counts[3];
+    struct expression_tally tally; /* of what is not stale */
 };
 
 struct expression_memory {
@@ -350,11 +350,11 @@ static bool gives_truths(const struct expression_node *node)
 
 static void tally_value(struct expression_tally *out, uint32_t part, int64_t number)
 {
-    if (out->known == 0 || number < out->min) {
+    if (out->known == 0 || number < out->min || (number == out->min && part < out->min_at)) {
         out->min = number;
         out->min_at = part;
     }
-    if (out->known == 0 || number > out->max) {
+    if (out->known == 0 || number > out->max || (number == out->max && part < out->max_at)) {
         out->max = number;
         out->max_at = part;
     }
@@ -362,9 +362,40 @@ static void tally_value(struct expression_tally *out, uint32_t part, int64_t num
     out->known++;
 }
 
-static void refresh(struct expression_evaluation *evaluation, const struct expression_node *node,
-                    struct remembered *memory)
+static void tally_again(struct remembered *memory, uint32_t parts)
 {
+    memory->tally = (struct expression_tally){.known = 0};
+    for (uint32_t i = 0; i < parts; i++) {
+        if (memory->known[i]) {
+            tally_value(&memory->tally, i, memory->numbers[i]);
+        }
+    }
+}
+
+/* A part has another value. Returns whether all have to be looked at, because it was the smallest or largest and is no longer. */
+static bool replace_value(struct remembered *memory, uint32_t part, struct expression_value value)
+{
+    struct expression_tally *tally = &memory->tally;
+    int64_t old = memory->numbers[part];
+    bool again = false;
+    if (memory->known[part]) {
+        tally->known--;
+        tally->sum -= old;
+        again = (part == tally->min_at && !(value.known && value.number <= old)) ||
+                (part == tally->max_at && !(value.known && value.number >= old));
+    }
+    memory->known[part] = value.known;
+    memory->numbers[part] = value.number;
+    if (value.known) {
+        tally_value(tally, part, value.number);
+    }
+    return again;
+}
+
+static void refresh(struct expression_evaluation *evaluation, const struct expression_node *node,
+                    struct remembered *memory, uint32_t parts)
+{
+    bool again = false;
     while (memory->queued > 0) {
         uint32_t part = memory->queue[--memory->queued];
         SIM_ASSERT(memory->stale[part]);
@@ -372,14 +403,15 @@ static void refresh(struct expression_evaluation *evaluation, const struct expre
         evaluation->part[node->quantifier] = part;
         if (gives_truths(node)) {
             enum truth truth = expression_truth(evaluation, node->left);
-            memory->truth_counts[memory->truths[part]]--;
-            memory->truth_counts[truth]++;
+            memory->tally.truths[memory->truths[part]]--;
+            memory->tally.truths[truth]++;
             memory->truths[part] = (uint8_t)truth;
         } else {
-            struct expression_value value = expression_value(evaluation, node->left);
-            memory->known[part] = value.known;
-            memory->numbers[part] = value.number;
+            again = replace_value(memory, part, expression_value(evaluation, node->left)) || again;
         }
+    }
+    if (again) {
+        tally_again(memory, parts);
     }
 }
 
@@ -392,21 +424,15 @@ void expression_tally(struct expression_evaluation *evaluation, const struct exp
                                     ? &evaluation->memory->of[node->quantifier]
                                     : NULL;
     SIM_ASSERT(quantifier->part_count > 0);
-    *out = (struct expression_tally){.known = 0};
     if (memory != NULL) {
-        refresh(evaluation, node, memory);
-        memcpy(out->truths, memory->truth_counts, sizeof(out->truths));
-    }
-    if (memory != NULL && gives_truths(node)) {
+        refresh(evaluation, node, memory, quantifier->part_count);
+        *out = memory->tally;
         return;
     }
+    *out = (struct expression_tally){.known = 0};
     for (uint32_t i = 0; i < quantifier->part_count; i++) {
         evaluation->part[node->quantifier] = i;
-        if (memory != NULL) {
-            if (memory->known[i]) {
-                tally_value(out, i, memory->numbers[i]);
-            }
-        } else if (gives_truths(node)) {
+        if (gives_truths(node)) {
             out->truths[expression_truth(evaluation, node->left)]++;
         } else {
             struct expression_value value = expression_value(evaluation, node->left);
@@ -449,7 +475,7 @@ static void remember(struct remembered *memory, uint32_t parts)
     memory->known = take(parts, sizeof(*memory->known));
     memory->stale = take(parts, sizeof(*memory->stale));
     memory->queue = take(parts, sizeof(*memory->queue));
-    memory->truth_counts[TRUTH_UNKNOWN] = parts;
+    memory->tally.truths[TRUTH_UNKNOWN] = parts;
     for (uint32_t i = 0; i < parts; i++) {
         memory->truths[i] = TRUTH_UNKNOWN;
         memory->stale[i] = true;
