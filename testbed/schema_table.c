@@ -98,7 +98,8 @@ static const struct schema_key step_keys[] = {
      .type = SCHEMA_TEXT,
      .after = "record",
      .derived = "any",
-     .meaning = "Its text, `*` for any characters and `?` for one: `stop-copy`, `*down*`."},
+     .meaning = "Its text, `*` for any characters but `/` and `?` for one: `stop-copy`, `off*`; "
+                "quoted where it begins with `*`."},
 };
 static const struct schema_map step_map = {
     .name = "expect.sequence",
@@ -106,8 +107,9 @@ static const struct schema_map step_map = {
     KEYS(step_keys),
     GROUPS(step_groups),
     .shorthand = "becomes",
-    .meaning = "What has to happen, step by step. Conditions count when they become true, so one "
-               "that was true before is none of the steps. If the first step happens again, both "
+    .meaning = "What has to happen, step by step. Conditions count when they become true (or are "
+               "at the start of the run), so one that is true already is none of the steps. If the "
+               "first step happens again, both "
                "beginnings are followed. It holds from the last step on; it is unknown where the "
                "first never happened.",
     .example = "networks:\n"
