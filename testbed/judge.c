@@ -295,6 +295,7 @@ struct judge *judge_new(const struct scenario *scenario, struct recorder *record
     for (uint32_t i = 0; i < scenario->vm_count; i++) {
         judge->vms[i].node = SIM_NONE;
         judge->vms[i].still_since = SIM_NEVER;
+        judge->vms[i].longest_downtime = SIM_NEVER;
     }
     learn_kinds(judge);
     judge_number_parts(judge);

@@ -147,6 +147,7 @@ static void note_pause(struct judge *judge, uint32_t vm, sim_time now)
 
 static void note_run(struct judge *judge, uint32_t vm, uint32_t node, sim_time now)
 {
+    sim_time *longest = &judge->vms[vm].longest_downtime;
     for (uint32_t i = 0; i < judge->scenario->item_count; i++) {
         const struct scenario_item *item = &judge->scenario->timeline[i];
         struct judge_migration *m = &judge->items[i].migration;
@@ -155,6 +156,9 @@ static void note_run(struct judge *judge, uint32_t vm, uint32_t node, sim_time n
             m->running_known = true;
             m->resumed_at = now;
             m->resumed_node = node;
+            if (*longest == SIM_NEVER || now - m->paused_at > *longest) {
+                *longest = now - m->paused_at;
+            }
             judge_changed(judge, (struct scenario_part){SCENARIO_ACTION, i});
         }
     }

@@ -210,6 +210,9 @@ static struct expression_value vm_value(const struct judge *judge, uint32_t inde
     if (is(property, "memory")) {
         return number(judge->scenario->vms[index].memory_bytes);
     }
+    if (is(property, "downtime")) {
+        return instant(vm->longest_downtime);
+    }
     if (is(property, "paused-for")) {
         return number(still_for);
     }

@@ -101,6 +101,8 @@ const struct property_row property_table[] = {
      .meaning = "What it does now; `lost` with the host that ran it."},
     {VM, "node", .type = PROPERTY_NODE, .meaning = "The node that runs it, or ran it last."},
     {VM, "memory", QUANTITY(QUANTITY_SIZE), .meaning = "Its RAM."},
+    {VM, "downtime", QUANTITY(QUANTITY_TIME),
+     .meaning = "The longest that one of its migrations kept it from running."},
     {VM, "paused-for", QUANTITY(QUANTITY_TIME),
      .meaning = "How long it has been standing still now; 0 while it runs.", .grows = true},
     {VM, "longest-pause", QUANTITY(QUANTITY_TIME),

@@ -279,9 +279,11 @@ Test(quantifier, known_where_it_cannot_turn_out_otherwise)
     uint64_t draw = 0;
     uint32_t of[3] = {0};
     for (uint32_t i = 0; i < 4000; i++) {
-        struct random_case c = {
-            (uint32_t)chance_below(key, draw++, 6), (uint32_t)chance_below(key, draw++, 6),
-            (int64_t)chance_below(key, draw++, 6), (int64_t)chance_below(key, draw++, 6)};
+        struct random_case c;
+        c.function = (uint32_t)chance_below(key, draw++, 6);
+        c.comparison = (uint32_t)chance_below(key, draw++, 6);
+        c.limit = (int64_t)chance_below(key, draw++, 6);
+        c.bound = (int64_t)chance_below(key, draw++, 6);
         int64_t values[FEW];
         /* Of unknown values every one that could make a difference, and both far ends. */
         static const int64_t candidates[] = {0, 1, 2, 3, 4, 5, 6, 1000};

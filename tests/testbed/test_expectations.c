@@ -27,8 +27,11 @@ static const struct {
      "  - each(node*.state == running) and each(*/lan.drops == 0)\n"
      "  - any(web*.paused-for) == 1s\n"
      "  - max(web?.longest-pause) == 1s\n"
-     "  - min(move*.start) == 1s\n",
-     "fppppppp",
+     "  - min(move*.start) == 1s\n"
+     "  - max(web*.downtime) == max(move*.downtime)\n"
+     "  - web2.downtime == move2.downtime and web3.downtime == move3.downtime\n"
+     "  - max(web?.downtime) > 0s\n",
+     "fpppppppupp",
      "web1 paused|2 of 3|all 2|at 2.08 s (move3)|all 2|web1 1.00 s|1.00 s (web1)|at 1.00 s "
      "(move2)"},
     {"an action that never began leaves all of them unknown, but for what another decides",
