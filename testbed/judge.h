@@ -80,7 +80,8 @@ struct judge_vm {
     uint32_t node; /* SIM_NONE before it first ran */
     uint32_t instances;
     sim_time still_since, longest_pause;
-    sim_time longest_downtime; /* of its migrations; SIM_NEVER: none has paused it and run it again */
+    sim_time
+        longest_downtime; /* of its migrations; SIM_NEVER: none has paused it and run it again */
     uint64_t pages_written;
     bool totals_known;
     bool asked_off; /* an administrator switched it off: what goes now is not lost */
