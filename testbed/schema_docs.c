@@ -168,7 +168,8 @@ static const char expressions[] =
     "another, `any` unless it is true for another.\n"
     "  `count`, `min` and `max` are between two bounds, and a comparison that comes out the same "
     "for all that lies between is known:\n"
-    "  `count(move*.end) >= 3` is true as soon as three have ended. `sum` and `avg` are unknown.\n"
+    "  `count(move*.end) >= 3` is true as soon as three have ended (`== 3` is not known before all "
+    "have). `sum` and `avg` are unknown.\n"
     "- Where it fails the report names the parts: `web7 612 ms, and 2 more`, the worst first.\n";
 
 /* ---- tables -------------------------------------------------------------------------------------------------------- */
