@@ -164,6 +164,8 @@ void expression_memory_free(struct expression_memory *memory);
 /* Part `index` of a quantifier has changed. */
 void expression_memory_forget(struct expression_memory *memory, uint32_t quantifier,
                               uint32_t index);
+/* Asserts that its sums are those of its parts. */
+void expression_memory_check(const struct expression_memory *memory);
 /* As expression_evaluate; asks the resolver only for parts that were forgotten, and for what is in no memory. `memory` may be NULL. */
 enum truth expression_evaluate_again(const struct expression *expression,
                                      struct expression_memory *memory,

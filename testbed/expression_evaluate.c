@@ -364,7 +364,8 @@ static void tally_value(struct expression_tally *out, uint32_t part, int64_t num
 
 static void tally_again(struct remembered *memory, uint32_t parts)
 {
-    memory->tally = (struct expression_tally){.known = 0};
+    memory->tally.known = 0;
+    memory->tally.sum = 0;
     for (uint32_t i = 0; i < parts; i++) {
         if (memory->known[i]) {
             tally_value(&memory->tally, i, memory->numbers[i]);
@@ -508,6 +509,31 @@ void expression_memory_free(struct expression_memory *memory)
         free(memory->of[i].queue);
     }
     free(memory);
+}
+
+void expression_memory_check(const struct expression_memory *memory)
+{
+    for (uint32_t i = 0; i < memory->expression->quantifier_count; i++) {
+        const struct remembered *of = &memory->of[i];
+        struct expression_tally again = {.known = 0};
+        uint32_t stale = 0;
+        if (of->stale == NULL) {
+            continue; /* its quantifier gains nothing by it */
+        }
+        for (uint32_t part = 0; part < memory->expression->quantifiers[i].part_count; part++) {
+            again.truths[of->truths[part]]++;
+            stale += of->stale[part];
+            if (of->known[part]) {
+                tally_value(&again, part, of->numbers[part]);
+            }
+        }
+        SIM_ASSERT(stale == of->queued);
+        SIM_ASSERT(memcmp(again.truths, of->tally.truths, sizeof(again.truths)) == 0);
+        SIM_ASSERT(again.known == of->tally.known);
+        SIM_ASSERT(again.sum == of->tally.sum);
+        SIM_ASSERT(again.known == 0 || again.min_at == of->tally.min_at);
+        SIM_ASSERT(again.known == 0 || again.max_at == of->tally.max_at);
+    }
 }
 
 void expression_memory_forget(struct expression_memory *memory, uint32_t quantifier, uint32_t index)

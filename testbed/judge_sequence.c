@@ -110,7 +110,7 @@ static bool matches(struct judge *judge, const struct scenario_step *step,
             return false;
         }
     }
-    return step->record_text == NULL || name_glob_matches(step->record_text, record->text);
+    return step->record_text == NULL || text_glob_matches(step->record_text, record->text);
 }
 
 void judge_take_in_sequence(struct judge *judge, const struct record *record)

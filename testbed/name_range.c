@@ -148,20 +148,20 @@ void name_range_get(const struct name_range *range, uint32_t index, char out[NAM
 }
 
 /* The last `*` is where matching goes on, one character further, after a mismatch: no other needs to be tried again, for what stands
- * before it has matched the shortest way. But `/` ends what a `*` may stand for. */
-bool name_glob_matches(const char *glob, const char *name)
+ * before it has matched the shortest way. But `limit` ends what a `*` may stand for, and is no `?`. */
+static bool glob_matches(const char *glob, const char *text, char limit)
 {
     const char *star = NULL, *from = NULL;
-    while (*name != '\0') {
+    while (*text != '\0') {
         if (*glob == '*') {
             star = ++glob;
-            from = name;
-        } else if (*glob == *name || (*glob == '?' && *name != '/')) {
+            from = text;
+        } else if (*glob == *text || (*glob == '?' && *text != limit)) {
             glob++;
-            name++;
-        } else if (star != NULL && *from != '/') {
+            text++;
+        } else if (star != NULL && *from != limit) {
             glob = star;
-            name = ++from;
+            text = ++from;
         } else {
             return false;
         }
@@ -170,6 +170,16 @@ bool name_glob_matches(const char *glob, const char *name)
         glob++;
     }
     return *glob == '\0';
+}
+
+bool name_glob_matches(const char *glob, const char *name)
+{
+    return glob_matches(glob, name, '/');
+}
+
+bool text_glob_matches(const char *glob, const char *text)
+{
+    return glob_matches(glob, text, '\0'); /* the end of the text is never reached inside */
 }
 
 int name_compare(const char *a, const char *b)

@@ -26,6 +26,8 @@ void name_range_get(const struct name_range *range, uint32_t index, char out[NAM
 
 /* Whether `glob` matches the whole of `name`: `*` stands for any characters but `/`, `?` for one of them. */
 bool name_glob_matches(const char *glob, const char *name);
+/* The same for texts, in which `/` is a character like any other. */
+bool text_glob_matches(const char *glob, const char *text);
 
 /* Whether the language has its own use for the word, so that no part may bear it (`and`, `not`, `true`, ...). */
 bool name_is_reserved(const char *text);

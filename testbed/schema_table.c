@@ -98,7 +98,7 @@ static const struct schema_key step_keys[] = {
      .type = SCHEMA_TEXT,
      .after = "record",
      .derived = "any",
-     .meaning = "Its text, `*` for any characters but `/` and `?` for one: `stop-copy`, `off*`; "
+     .meaning = "Its text, `*` for any characters and `?` for one: `stop-copy`, `off*`; "
                 "quoted where it begins with `*`."},
 };
 static const struct schema_map step_map = {

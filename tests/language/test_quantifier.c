@@ -353,6 +353,7 @@ Test(quantifier, a_memory_makes_no_difference_but_in_questions)
             facts.questions = 0;
             enum truth remembered = expression_evaluate_again(expression, memory, answer, &facts);
             with += facts.questions;
+            expression_memory_check(memory);
             of[plain]++;
             cr_assert_eq(plain, remembered, "%s, step %u: %s instead of %s", texts[t], step,
                          truth_word(remembered), truth_word(plain));
@@ -368,17 +369,17 @@ Test(quantifier, a_memory_makes_no_difference_but_in_questions)
 /* ---- globs ---------------------------------------------------------------------------------------------------------------- */
 
 /* What a glob means, said the short way. */
-static bool matches(const char *glob, const char *name)
+static bool matches(const char *glob, const char *name, char limit)
 {
     if (*glob == '\0') {
         return *name == '\0';
     }
     if (*glob == '*') {
-        return matches(glob + 1, name) ||
-               (*name != '\0' && *name != '/' && matches(glob, name + 1));
+        return matches(glob + 1, name, limit) ||
+               (*name != '\0' && *name != limit && matches(glob, name + 1, limit));
     }
-    return *name != '\0' && (*glob == *name || (*glob == '?' && *name != '/')) &&
-           matches(glob + 1, name + 1);
+    return *name != '\0' && (*glob == *name || (*glob == '?' && *name != limit)) &&
+           matches(glob + 1, name + 1, limit);
 }
 
 Test(quantifier, globs_match_what_they_mean)
@@ -397,8 +398,11 @@ Test(quantifier, globs_match_what_they_mean)
         for (uint64_t j = 0; j < name_length; j++) {
             name[j] = letters[chance_below(key, draw++, 4)];
         }
-        cr_assert_eq(name_glob_matches(glob, name), matches(glob, name), "%s and %s", glob, name);
-        matched += matches(glob, name);
+        cr_assert_eq(name_glob_matches(glob, name), matches(glob, name, '/'), "%s and %s", glob,
+                     name);
+        cr_assert_eq(text_glob_matches(glob, name), matches(glob, name, '\0'), "%s and %s", glob,
+                     name);
+        matched += matches(glob, name, '/');
     }
     cr_expect(matched > 500, "%u of 20000", matched);
 }

@@ -135,9 +135,11 @@ static const struct {
      "fault.starts, of: blip-2}, {record: fault.starts, of: blip-?}]\n"
      "  - sequence: [{record: fault.starts, of: blip}, {record: fault.starts, of: blip}, {record: "
      "fault.starts, of: blip}, {record: fault.starts, of: blip}]\n"
+     "  - sequence: [{record: fault.starts, text: \"b*lan\"}, {record: fault.stops, text: "
+     "bob?lan}]\n"
      "  - sequence: [{record: vm.gone, of: web1}, move3.end]\n"
      "  - {sequence: [{record: vm.paused, of: web2}, {record: vm.runs, of: web2}], within: 1ns}\n",
-     "ppfppppfuf", NULL},
+     "ppfppppfpuf", NULL},
 };
 
 Test(expectations, in_whole_runs)
