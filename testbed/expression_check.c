@@ -84,6 +84,9 @@ static bool refuse_several(const struct checker *checker, const struct expressio
     const char *part = reference->part_text, *property = reference->property_text;
     char quoted[DIAGNOSTICS_QUOTE_BYTES];
     uint32_t repetitions = entry == NULL ? 1 : part_names_repetitions(checker->scenario, entry);
+    if (reference->quantifier != SIM_NONE && (repetitions > 1 || expression_is_glob(part))) {
+        return true; /* the quantifier was not bound, for a reason that is said where it stands */
+    }
     if (repetitions > 1) {
         CHECK_ERROR(checker, node,
                     "'%s' fires %u times; write each(%s.%s) or any(%s.%s), or one of them: "

@@ -226,11 +226,30 @@ static uint32_t find_glob(const struct binder *binder)
     return found;
 }
 
+/* Whether it speaks of something that nothing bears the name of: that is said when references are looked up. */
+static bool names_nothing(const struct binder *binder)
+{
+    const struct expression *expression = binder->expression;
+    for (uint32_t i = 0; i < expression->reference_count; i++) {
+        const struct expression_reference *reference = &expression->references[i];
+        if (reference->quantifier == binder->quantifier &&
+            !expression_is_glob(reference->part_text) &&
+            part_names_find(binder->scenario, reference->part_text) == NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool bind_quantifier(struct binder *binder)
 {
     struct expression *expression = binder->expression;
     struct expression_quantifier *quantifier = &expression->quantifiers[binder->quantifier];
-    uint32_t glob = find_glob(binder), count;
+    uint32_t count;
+    if (names_nothing(binder)) {
+        return true;
+    }
+    uint32_t glob = find_glob(binder);
     if (glob == SIM_NONE) {
         return false;
     }
