@@ -1,5 +1,6 @@
 /* The report as a JSON document; its fields stand in testbed/report_docs.c. */
 #include "sim/assert.h"
+#include "testbed/part_names.h"
 #include "testbed/report_docs.h"
 #include "testbed/report_private.h"
 
@@ -90,7 +91,9 @@ static json_t *metrics_json(const struct run_result *result)
     struct metrics metrics = {0};
     json_t *object = json_object();
     for (uint32_t i = 0; i < scenario->name_count; i++) {
-        add_part(&metrics, result, scenario->names[i].part);
+        if (part_names_repetitions(scenario, &scenario->names[i]) == 1) {
+            add_part(&metrics, result, scenario->names[i].part);
+        }
     }
     qsort(metrics.items, metrics.count, sizeof *metrics.items, by_name);
     for (size_t i = 0; i < metrics.count; i++) {
