@@ -6,7 +6,9 @@
  *
  *  J1. At most `parallel` children live at once; a new one begins as soon as one ends.
  *  J2. `done` is called once for each job that was begun, in the order of their numbers, in the parent.
- *  J3. After SIGINT or SIGTERM no job begins, children are told, and jobs_run returns when they have ended. */
+ *  J3. After SIGINT or SIGTERM no job begins, children are told, and jobs_run returns when they have ended. Those that were under way
+ *      have no `done`. A job may call jobs_run itself.
+ *  J4. A child whose parent is gone is ended by the kernel: none outlives the command. */
 #ifndef ORRERY_CLI_JOBS_H
 #define ORRERY_CLI_JOBS_H
 
@@ -20,8 +22,9 @@ struct job_end {
     bool timed_out;     /* it was ended at the limit on wall time */
     const char *output; /* what it wrote to `out`, zero-terminated; borrowed for the call */
     size_t length;
-    const char *said;   /* what it wrote to standard error; borrowed */
-    double cpu_seconds; /* of the child, user and system */
+    const char *said;    /* what it wrote to standard error, its first MiB; borrowed */
+    double cpu_seconds;  /* of the child, user and system */
+    double wall_seconds; /* from its beginning to its end */
 };
 
 struct jobs_options {
@@ -33,9 +36,12 @@ struct jobs_options {
     /* In the parent. False: begin no more jobs. */
     bool (*done)(void *context, uint32_t index, const struct job_end *end);
     void *context;
+    /* How many jobs there are by now, for work that grows: `done` may have raised it. NULL: `count`. */
+    const uint32_t *count_now;
 };
 
-/* Does all jobs; the number of a signal that stopped it, or 0. Blocks. */
+/* Does all jobs; the number of a signal that stopped it, or 0. Blocks. The program's other processes and descriptors stay as they are,
+ * and so do its handlers of signals. Exits with COMMAND_DEFECT where the system has no process or pipe left even for one job. */
 int jobs_run(const struct jobs_options *options);
 /* How many processors this process may use. */
 uint32_t jobs_processors(void);
