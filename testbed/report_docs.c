@@ -96,6 +96,7 @@ static const struct field document_fields[] = {
     {"run_hash", TEXT, "16 hexadecimal digits: equal for equal runs", NULL, false},
     {"simulated_ns", INTEGER, "simulated time at the end", NULL, false},
     {"events", INTEGER, "events that ran", NULL, false},
+    {"draws", INTEGER, "draws of chance; 0: with another seed the same would happen", NULL, false},
     {"ended", TEXT, "why the run ended", NULL, false},
     {"happened", TEXTS, "what happened, to whom: the sentences of the report", NULL, false},
     {"metrics", METRICS, "every property that has a value, sorted by name", NULL, false},

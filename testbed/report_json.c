@@ -246,6 +246,7 @@ bool report_json(FILE *out, const struct run_result *result)
     set_text(document, "run_hash", result->hash_text);
     set_integer(document, "simulated_ns", (uint64_t)result->simulated_ns);
     set_integer(document, "events", result->events);
+    set_integer(document, "draws", result->draws);
     set_text(document, "ended", result->ended != NULL ? result->ended : "");
     report_happened(result, add_line, happened);
     set(document, "happened", happened);
