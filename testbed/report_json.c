@@ -260,3 +260,11 @@ bool report_json(FILE *out, const struct run_result *result)
     json_decref(document);
     return written && ferror(out) == 0;
 }
+
+bool report_metrics_json(FILE *out, const struct run_result *result)
+{
+    json_t *metrics = metrics_json(result);
+    bool written = json_dumpf(metrics, out, JSON_COMPACT) == 0;
+    json_decref(metrics);
+    return written && ferror(out) == 0;
+}
