@@ -25,7 +25,8 @@ struct run_result {
     char hash_text[17];
     sim_time simulated_ns;
     uint64_t events;
-    uint64_t draws; /* of chance, as sim/chance.h counts them; 0: another seed decides nothing else */
+    uint64_t
+        draws; /* of chance, as sim/chance.h counts them; 0: another seed decides nothing else */
     const char *version;
 };
 
