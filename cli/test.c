@@ -15,7 +15,7 @@
 #include "testbed/quantity.h"
 
 #define JOBS_MAX  1024u
-#define SEEDS_MAX 1000000
+#define SEEDS_MAX 100000
 
 struct test_arguments {
     struct test_suite_options suite;

@@ -65,57 +65,74 @@ void test_baseline_free(struct test_baseline *baseline)
     free(baseline);
 }
 
-bool test_baseline_dump(json_t *document, const char *path)
+bool test_baseline_close(FILE *out, const char *path)
 {
-    FILE *out = fopen(path, "w");
-    errno = out != NULL ? 0 : errno;
-    bool good = out != NULL &&
-                json_dumpf(document, out, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) == 0 &&
-                fputc('\n', out) != EOF;
+    bool good = out != NULL && !ferror(out);
     good = out != NULL && fclose(out) == 0 && good;
     if (!good) {
         fprintf(stderr, "orrery: %s: %s\n", path, strerror(errno != 0 ? errno : EIO));
     }
-    json_decref(document);
     return good;
 }
 
-static int by_text(const void *a, const void *b)
+/* A run and its name, to be sorted by it: runs with seeds stand where they ended, and the file does not depend on that. */
+struct named {
+    char *name;
+    uint32_t run;
+};
+
+static int by_name(const void *a, const void *b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    return strcmp(((const struct named *)a)->name, ((const struct named *)b)->name);
+}
+
+static void put_runs(const struct test_suite *suite, const struct named *runs, size_t count,
+                     FILE *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        json_t *name = json_string(runs[i].name);
+        json_t *entry = json_pack("{s:s, s:o}", "run_hash", suite->runs[runs[i].run].hash,
+                                  "metrics", test_suite_metrics(suite, runs[i].run));
+        fputs(i > 0 ? ",\n" : "\n", out);
+        json_dumpf(name, out, JSON_ENCODE_ANY);
+        fputs(": ", out);
+        json_dumpf(entry, out, JSON_INDENT(1));
+        json_decref(name);
+        json_decref(entry);
+    }
 }
 
 bool test_baseline_write(const struct test_suite *suite, const char *path)
 {
-    json_t *runs = json_object(), *sorted = json_object();
-    const char **names = calloc((size_t)suite->run_count + 1, sizeof *names);
+    struct named *runs = calloc((size_t)suite->run_count + 1, sizeof *runs);
     size_t count = 0;
-    const char *name;
-    json_t *entry;
-    SIM_ASSERT(names != NULL);
+    FILE *out = fopen(path, "w");
+    SIM_ASSERT(runs != NULL);
     for (uint32_t r = 0; r < suite->run_count; r++) {
         if (suite->runs[r].metrics != NULL) {
-            char *run_name = test_suite_run_name(suite, r);
-            json_object_set_new(runs, run_name,
-                                json_pack("{s:s, s:O}", "run_hash", suite->runs[r].hash, "metrics",
-                                          suite->runs[r].metrics));
-            free(run_name);
+            char *name = test_suite_run_name(suite, r);
+            json_t *string = json_string(name);
+            /* A name that is no UTF-8 has no place in JSON. */
+            if (string != NULL) {
+                runs[count++] = (struct named){name, r};
+            } else {
+                free(name);
+            }
+            json_decref(string);
         }
     }
-    /* Runs with seeds stand where they ended; the file does not depend on that. */
-    json_object_foreach(runs, name, entry)
-    {
-        names[count++] = name;
+    qsort(runs, count, sizeof *runs, by_name);
+    if (out != NULL) {
+        fprintf(out, "{\n\"schema\": %d,\n\"orrery\": \"%s\",\n\"baseline\": {", BASELINE_SCHEMA,
+                ORRERY_VERSION);
+        put_runs(suite, runs, count, out);
+        fputs("\n}\n}\n", out);
     }
-    qsort(names, count, sizeof *names, by_text);
     for (size_t i = 0; i < count; i++) {
-        json_object_set(sorted, names[i], json_object_get(runs, names[i]));
+        free(runs[i].name);
     }
-    free(names);
-    json_decref(runs);
-    return test_baseline_dump(json_pack("{s:i, s:s, s:o}", "schema", BASELINE_SCHEMA, "orrery",
-                                        ORRERY_VERSION, "baseline", sorted),
-                              path);
+    free(runs);
+    return test_baseline_close(out, path);
 }
 
 /* ---- comparing ---------------------------------------------------------------------------------------------------------------- */
@@ -164,7 +181,9 @@ void test_baseline_compare(struct test_baseline *baseline, const struct test_sui
             if (was == NULL && suite->runs[r].outcome != TEST_SKIPPED) {
                 json_array_append_new(baseline->added, json_string(run_name));
             } else if (suite->runs[r].metrics != NULL) {
-                compare_run(baseline, run_name, was, suite->runs[r].metrics);
+                json_t *is = test_suite_metrics(suite, r);
+                compare_run(baseline, run_name, was, is);
+                json_decref(is);
             }
             free(run_name);
         }

@@ -22,7 +22,7 @@ void test_baseline_print(const struct test_baseline *baseline, FILE *out);
 json_t *test_baseline_moved(const struct test_baseline *baseline);
 /* Writes the suite's metrics as a baseline. False, with the reason on standard error, where that failed. */
 bool test_baseline_write(const struct test_suite *suite, const char *path);
-/* Writes a document; the same. Takes over `document`. */
-bool test_baseline_dump(json_t *document, const char *path);
+/* Closes what was written to `path`; false, with the reason on standard error, where that or an earlier write failed, or it is NULL. */
+bool test_baseline_close(FILE *out, const char *path);
 
 #endif

@@ -4,7 +4,6 @@
 #include "sim/assert.h"
 #include "testbed/report_docs.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -202,9 +201,8 @@ bool test_document_junit(const struct test_document *document, const char *path)
 {
     const struct test_suite *suite = document->suite;
     FILE *out = fopen(path, "w");
-    bool good = out != NULL;
     uint32_t id = 0;
-    if (good) {
+    if (out != NULL) {
         fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n", out);
         for (uint32_t first = 0, end; first < suite->item_count; first = end) {
             for (end = first + 1;
@@ -214,13 +212,8 @@ bool test_document_junit(const struct test_document *document, const char *path)
             put_suite(out, document, first, end, id++);
         }
         fputs("</testsuites>\n", out);
-        good = !ferror(out);
-        good = fclose(out) == 0 && good;
     }
-    if (!good) {
-        fprintf(stderr, "orrery: %s: %s\n", path, strerror(errno));
-    }
-    return good;
+    return test_baseline_close(out, path);
 }
 
 /* ---- JSON ---------------------------------------------------------------------------------------------------------------------- */
@@ -248,7 +241,7 @@ static json_t *run_json(const struct test_suite *suite, uint32_t index)
     const struct test_run *run = &suite->runs[index];
     const struct test_item *item = &suite->items[run->item];
     char *name = test_suite_run_name(suite, index), *repeat = test_suite_repeat(suite, index);
-    json_t *object = json_object(), *metrics = run->metrics;
+    json_t *object = json_object();
     json_object_set_new(object, "name", text_json(name));
     json_object_set_new(object, "file", text_json(item->file));
     json_object_set_new(
@@ -269,7 +262,7 @@ static json_t *run_json(const struct test_suite *suite, uint32_t index)
     }
     json_object_set_new(object, "cpu_seconds", json_real(run->cpu_seconds));
     json_object_set_new(object, "wall_seconds", json_real(run->wall_seconds));
-    json_object_set_new(object, "metrics", metrics != NULL ? json_incref(metrics) : json_object());
+    json_object_set_new(object, "metrics", test_suite_metrics(suite, index));
     json_object_set_new(object, "repeat", json_pack("{s:o}", "command", text_json(repeat)));
     if (run->artifacts != NULL) {
         json_object_set_new(object, "artifacts", text_json(run->artifacts));
@@ -279,30 +272,46 @@ static json_t *run_json(const struct test_suite *suite, uint32_t index)
     return object;
 }
 
-bool test_document_json(const struct test_document *document, const char *path)
+/* Run by run: a nightly suite has a hundred thousand of them. */
+static void put_runs(const struct test_suite *suite, FILE *out)
 {
-    const struct test_suite *suite = document->suite;
-    json_t *runs = json_array(), *object = json_object();
-    uint64_t seeds_skipped = 0;
+    const char *comma = "\n";
     for (uint32_t item = 0; item < suite->item_count; item++) {
         uint32_t r = test_suite_first(suite, item);
         for (; r != SIM_NONE; r = test_suite_next(suite, r)) {
             if (suite->runs[r].done) {
-                json_array_append_new(runs, run_json(suite, r));
+                json_t *object = run_json(suite, r);
+                fputs(comma, out);
+                json_dumpf(object, out, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+                json_decref(object);
+                comma = ",\n";
             }
         }
+    }
+}
+
+bool test_document_json(const struct test_document *document, const char *path)
+{
+    const struct test_suite *suite = document->suite;
+    FILE *out = fopen(path, "w");
+    uint64_t seeds_skipped = 0;
+    for (uint32_t item = 0; item < suite->item_count; item++) {
         seeds_skipped += suite->items[item].seeds_skipped;
     }
-    json_object_set_new(object, "schema", json_integer(REPORT_SCHEMA));
-    json_object_set_new(object, "orrery", json_string(ORRERY_VERSION));
-    json_object_set_new(object, "status", json_integer(document->status));
-    json_object_set_new(object, "shard", json_integer(suite->options.shard + 1));
-    json_object_set_new(object, "shards", json_integer(suite->options.shard_count));
-    json_object_set_new(object, "seeds_skipped", json_integer((json_int_t)seeds_skipped));
-    json_object_set_new(object, "wall_seconds", json_real(document->wall_seconds));
-    json_object_set_new(object, "runs", runs);
-    if (document->baseline != NULL) {
-        json_object_set(object, "moved", test_baseline_moved(document->baseline));
+    if (out != NULL) {
+        fprintf(out,
+                "{\n\"schema\": %d,\n\"orrery\": \"%s\",\n\"status\": %d,\n\"shard\": %u,\n"
+                "\"shards\": %u,\n\"seeds_skipped\": %llu,\n\"wall_seconds\": %.3f,\n\"runs\": [",
+                REPORT_SCHEMA, ORRERY_VERSION, document->status, suite->options.shard + 1,
+                suite->options.shard_count, (unsigned long long)seeds_skipped,
+                document->wall_seconds);
+        put_runs(suite, out);
+        fputs("\n]", out);
+        if (document->baseline != NULL) {
+            fputs(",\n\"moved\": ", out);
+            json_dumpf(test_baseline_moved(document->baseline), out, JSON_INDENT(1));
+        }
+        fputs("\n}\n", out);
     }
-    return test_baseline_dump(object, path);
+    return test_baseline_close(out, path);
 }

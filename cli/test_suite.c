@@ -77,6 +77,14 @@ char *test_suite_run_name(const struct test_suite *suite, uint32_t run)
                        : print_text("%s", name);
 }
 
+json_t *test_suite_metrics(const struct test_suite *suite, uint32_t run)
+{
+    const char *text = suite->runs[run].metrics;
+    json_t *metrics = text != NULL ? json_loads(text, 0, NULL) : json_object();
+    SIM_ASSERT(metrics != NULL);
+    return metrics;
+}
+
 char *test_suite_repeat(const struct test_suite *suite, uint32_t run)
 {
     const struct test_run *r = &suite->runs[run];
@@ -269,7 +277,7 @@ static void take_run(struct test_suite *suite, struct test_run *run, const struc
         run->simulated_ns = summary.simulated_ns;
         run->downtime_ns = summary.downtime_ns;
         if (summary.json_length > 0) {
-            run->metrics = json_loadb(summary.json, summary.json_length, 0, NULL);
+            run->metrics = print_text("%s", summary.json);
         }
     }
     if (end->said[0] != 0) {
@@ -544,7 +552,7 @@ void test_suite_free(struct test_suite *suite)
         free(run->report);
         free(run->said);
         free(run->artifacts);
-        json_decref(run->metrics);
+        free(run->metrics);
     }
     for (uint32_t i = 0; i < suite->item_count; i++) {
         free(suite->items[i].name);

@@ -43,10 +43,11 @@ struct test_run {
     uint64_t draws, events;
     sim_time simulated_ns, downtime_ns;
     double cpu_seconds, wall_seconds;
-    char *message;   /* what was wrong, in one line; NULL where it passed */
-    char *report;    /* whole, of one that did not pass; NULL where there is none */
-    char *said;      /* on standard error; NULL for nothing */
-    json_t *metrics; /* NULL where they were not asked for, or the run did not come to its end */
+    char *message; /* what was wrong, in one line; NULL where it passed */
+    char *report;  /* whole, of one that did not pass; NULL where there is none */
+    char *said;    /* on standard error; NULL for nothing */
+    char *
+        metrics; /* as JSON; NULL where they were not asked for, or the run did not come to its end */
     char *artifacts; /* folder; NULL */
 };
 
@@ -107,6 +108,8 @@ void test_suite_free(struct test_suite *suite);
 /* SIM_NONE at the end. */
 uint32_t test_suite_first(const struct test_suite *suite, uint32_t item);
 uint32_t test_suite_next(const struct test_suite *suite, uint32_t run);
+/* The metrics of a run as an object, empty where there are none; a new reference. */
+json_t *test_suite_metrics(const struct test_suite *suite, uint32_t run);
 /* "FILE [CELL] seed N"; the caller frees it. */
 char *test_suite_run_name(const struct test_suite *suite, uint32_t run);
 /* The command that repeats a run; the caller frees it. */
