@@ -147,6 +147,7 @@ static void add_job(struct test_suite *suite, uint32_t run, bool repeat)
 {
     suite->jobs = grow(suite->jobs, suite->job_count, &suite->job_capacity, sizeof *suite->jobs);
     suite->jobs[suite->job_count++] = (struct test_job){.run = run, .repeat = repeat};
+    suite->jobs_added++;
     suite->items[suite->runs[run].item].pending++;
 }
 
@@ -370,6 +371,37 @@ static void order_seeds(struct test_suite *suite, uint32_t first)
     }
 }
 
+/* Brings the jobs that have just been added before those that have not begun. */
+static void bring_forward(struct test_suite *suite)
+{
+    uint32_t added = suite->jobs_added, from = suite->job_count - added;
+    if (added == 0) {
+        return;
+    }
+    SIM_ASSERT(suite->jobs_begun <= from);
+    struct test_job *moved = calloc(added, sizeof *moved);
+    SIM_ASSERT(moved != NULL);
+    memcpy(moved, suite->jobs + from, added * sizeof *moved);
+    memmove(suite->jobs + suite->jobs_begun + added, suite->jobs + suite->jobs_begun,
+            (from - suite->jobs_begun) * sizeof *moved);
+    memcpy(suite->jobs + suite->jobs_begun, moved, added * sizeof *moved);
+    free(moved);
+    suite->jobs_added = 0;
+}
+
+/* T2. After a signal what is whole is reported, whatever is missing before it. */
+static void report_items(struct test_suite *suite, bool all)
+{
+    for (; suite->items_reported < suite->item_count; suite->items_reported++) {
+        bool whole = suite->items[suite->items_reported].pending == 0;
+        if (whole) {
+            suite->options.item_done(suite->options.context, suite, suite->items_reported);
+        } else if (!all) {
+            return;
+        }
+    }
+}
+
 static bool done(void *context, uint32_t index, const struct job_end *end)
 {
     struct test_suite *suite = context;
@@ -389,10 +421,8 @@ static bool done(void *context, uint32_t index, const struct job_end *end)
     if (suite->options.run_done != NULL) {
         suite->options.run_done(suite->options.context, suite);
     }
-    if (suite->items[item].pending == 0) {
-        suite->items[item].reported = true;
-        suite->options.item_done(suite->options.context, suite, item);
-    }
+    bring_forward(suite);
+    report_items(suite, false);
     return true;
 }
 
@@ -523,14 +553,18 @@ int test_suite_plan(struct test_suite *suite, const struct test_suite_options *o
 
 int test_suite_run(struct test_suite *suite)
 {
-    return jobs_run(&(struct jobs_options){
+    suite->jobs_added = 0;
+    int signal_number = jobs_run(&(struct jobs_options){
         .parallel = suite->options.parallel,
         .wall_limit = suite->options.wall_limit,
         .work = work,
         .done = done,
         .context = suite,
         .count_now = &suite->job_count,
+        .begun = &suite->jobs_begun,
     });
+    report_items(suite, true);
+    return signal_number;
 }
 
 int test_suite_status(const struct test_suite *suite)

@@ -5,8 +5,8 @@
  *
  *  T1. A file is read in a job of its own, so that no input can stop the others. Only files that have several cells are read here, for
  *      their cells are items.
- *  T2. Items are in the order of their files and cells; item_done is called once for each item whose runs and repeats are all there, in
- *      the order in which that came to be, which for items without further jobs is their own order.
+ *  T2. Items are in the order of their files and cells, and item_done is called once for each, in this order, when its runs and repeats
+ *      are all there. Further seeds and repeats are the next jobs that begin, so that nothing waits long for its turn.
  *  T3. Units (an item with a seed) are dealt out to shards in turn: shards are disjoint, and together they are all.
  *  T4. A run that did not pass is made again with recording, captures and reports where artifacts are wanted; another hash, or another
  *      exit status, makes it a defect (COMMAND_DEFECT). */
@@ -62,7 +62,6 @@ struct test_item {
     uint32_t run_count;
     uint64_t seeds_skipped; /* of this shard: the first drew nothing */
     uint32_t pending;       /* jobs that are still to end */
-    bool reported;
 };
 
 struct test_suite;
@@ -91,6 +90,9 @@ struct test_suite {
     uint32_t *next_run; /* of the same item, by run */
     struct test_job *jobs;
     uint32_t job_count, job_capacity;
+    uint32_t jobs_begun;
+    uint32_t jobs_added; /* behind the last, and not yet in their place: T2 */
+    uint32_t items_reported;
     uint32_t runs_done;
     uint32_t runs_bad;     /* of these, neither passed nor skipped */
     uint32_t filtered;     /* names that the filter left out */

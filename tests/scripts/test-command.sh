@@ -99,7 +99,7 @@ sed -i "s|traces/|$root/scenarios/traces/|" between.yaml
     done
     mv other.yaml changes.yaml
 ) &
-expect_exit 3 "$orrery" test --jobs 1 changes.yaml between.yaml between.yaml ./suite/migration.yaml suite/unknown.yaml --artifacts kept
+expect_exit 3 "$orrery" test --jobs 1 changes.yaml between.yaml ./suite/migration.yaml suite/unknown.yaml --artifacts kept
 wait
 expect_said 'does not repeat: the hash was '
 
@@ -152,7 +152,7 @@ grep -q '^ok [0-9]* - suite/sub/profile.yaml # SKIP ' out || fail "TAP does not 
 # ---- what is run --------------------------------------------------------------------------------------------------------------------
 # The same lines in the same order however many run at once; times apart.
 for jobs in 1 2 7; do
-    "$orrery" test suite --jobs $jobs 2>&1 | sed -E 's/ +\([0-9.]+ s, CPU .*//' >lines.$jobs
+    "$orrery" test suite --jobs $jobs --artifacts "order" 2>&1 | sed -E 's/ +\([0-9.]+ s, CPU .*//' >lines.$jobs
     cmp -s lines.1 lines.$jobs || fail "--jobs $jobs prints $(diff lines.1 lines.$jobs | head -n 4 | tr '\n' '|')"
 done
 # Shards are disjoint, and together they are all.
