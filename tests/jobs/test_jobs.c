@@ -286,7 +286,8 @@ Test(jobs, stops_at_signals, .timeout = 60)
         int stopped = jobs_run(&(struct jobs_options){
             .count = 10, .parallel = 2, .work = work_until_told, .done = take_end, .context = f});
         cr_expect_eq(stopped, numbers[row]);
-        cr_expect_eq(atomic_load(&f->shared->begun), 2, "none begins after the signal");
+        /* The other child may have been told before it came to its work. */
+        cr_expect_leq(atomic_load(&f->shared->begun), 2, "one begins after the signal");
         cr_expect_eq(f->done, 0);
         cr_expect_eq(own_handler, 0);
         raise(numbers[row]);
