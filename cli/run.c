@@ -146,6 +146,33 @@ static void check_together(struct argp_state *state, const struct run_arguments 
     }
 }
 
+static void parse_pcap_option(int key, char *arg, struct argp_state *state)
+{
+    struct pcap_options *pcap = &((struct run_arguments *)state->input)->run.pcap;
+    switch (key) {
+    case OPTION_PCAP:
+        pcap->directory = arg;
+        return;
+    case OPTION_PCAP_LINK:
+        pcap->link_glob = arg;
+        return;
+    case OPTION_PCAP_FROM:
+        pcap->from = parse_time(state, "pcap-from", arg);
+        return;
+    case OPTION_PCAP_UNTIL:
+        pcap->until = parse_time(state, "pcap-until", arg);
+        return;
+    case OPTION_PCAP_FRAMES:
+        pcap->frames_max = parse_count(state, "pcap-frames", arg);
+        if (pcap->frames_max == 0) {
+            argp_error(state, "--pcap-frames 0: at least one frame");
+        }
+        return;
+    default:
+        return;
+    }
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct run_arguments *a = state->input;
@@ -179,22 +206,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         a->run.record_frames = true;
         return 0;
     case OPTION_PCAP:
-        a->run.pcap.directory = arg;
-        return 0;
     case OPTION_PCAP_LINK:
-        a->run.pcap.link_glob = arg;
-        return 0;
     case OPTION_PCAP_FROM:
-        a->run.pcap.from = parse_time(state, "pcap-from", arg);
-        return 0;
     case OPTION_PCAP_UNTIL:
-        a->run.pcap.until = parse_time(state, "pcap-until", arg);
-        return 0;
     case OPTION_PCAP_FRAMES:
-        a->run.pcap.frames_max = parse_count(state, "pcap-frames", arg);
-        if (a->run.pcap.frames_max == 0) {
-            argp_error(state, "--pcap-frames 0: at least one frame");
-        }
+        parse_pcap_option(key, arg, state);
         return 0;
     case OPTION_UNTIL:
         a->run.until = parse_time(state, "until", arg);
