@@ -18,12 +18,16 @@ enum command_status {
     COMMAND_ORACLE = 5,      /* an oracle failed                            */
 };
 
+/* The stronger of two in that order; 128 + number of a signal is the strongest. */
+int command_worse(int a, int b);
+
 #define ORRERY_VERSION "0.1.0"
 
 int cmd_check(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_diff(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_test(int argc, char **argv);
 int cmd_docs(int argc, char **argv);
 
 #endif

@@ -15,11 +15,27 @@ struct command {
 static const struct command commands[] = {
     {"run", cmd_run, "run a scenario and report what happened"},
     {"check", cmd_check, "check a scenario without running it"},
+    {"test", cmd_test, "run a folder of scenarios, for CI"},
     {"diff", cmd_diff, "show where two runs part"},
     {"bench", cmd_bench, "measure Orrery's speed and memory"},
     {"docs", cmd_docs, NULL},
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+int command_worse(int a, int b)
+{
+    static const int order[] = {COMMAND_DEFECT, COMMAND_ORACLE, COMMAND_FAILED, COMMAND_WRONG_INPUT,
+                                COMMAND_UNKNOWN};
+    if (a > 128 || b > 128) {
+        return a > b ? a : b;
+    }
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+        if (a == order[i] || b == order[i]) {
+            return order[i];
+        }
+    }
+    return a > b ? a : b;
+}
 
 static void print_help(FILE *out)
 {

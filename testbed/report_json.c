@@ -249,6 +249,7 @@ bool report_json(FILE *out, const struct run_result *result)
     set_text(document, "run_hash", result->hash_text);
     set_integer(document, "simulated_ns", (uint64_t)result->simulated_ns);
     set_integer(document, "events", result->events);
+    set_integer(document, "draws", result->draws);
     set_text(document, "ended", result->ended != NULL ? result->ended : "");
     report_happened(result, add_line, happened);
     set(document, "happened", happened);
@@ -260,5 +261,13 @@ bool report_json(FILE *out, const struct run_result *result)
     set(document, "repeat", repeat);
     bool written = json_dumpf(document, out, JSON_INDENT(2)) == 0 && fputc('\n', out) != EOF;
     json_decref(document);
+    return written && ferror(out) == 0;
+}
+
+bool report_metrics_json(FILE *out, const struct run_result *result)
+{
+    json_t *metrics = metrics_json(result);
+    bool written = json_dumpf(metrics, out, JSON_COMPACT) == 0;
+    json_decref(metrics);
     return written && ferror(out) == 0;
 }
