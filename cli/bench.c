@@ -176,19 +176,6 @@ static void add_json(json_t *results, const struct bench_row *row,
 
 /* ---- the command ---------------------------------------------------------------------------------------------------------------- */
 
-/* The one that stands first in the order of cli/command.h. */
-static int worse(int a, int b)
-{
-    static const int order[] = {COMMAND_DEFECT, COMMAND_ORACLE, COMMAND_FAILED, COMMAND_WRONG_INPUT,
-                                COMMAND_UNKNOWN};
-    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
-        if (a == order[i] || b == order[i]) {
-            return order[i];
-        }
-    }
-    return a > b ? a : b;
-}
-
 static int measure(const struct bench_arguments *arguments)
 {
     char program[PATH_MAX], folder[PATH_MAX];
@@ -210,7 +197,7 @@ static int measure(const struct bench_arguments *arguments)
     for (uint32_t i = 0; i < arguments->row_count; i++) {
         struct bench_result result;
         bench_measure(arguments->rows[i], &wanted, &result);
-        status = worse(status, result.status);
+        status = command_worse(status, result.status);
         if (arguments->json) {
             add_json(results, arguments->rows[i], &result);
         } else {
@@ -228,7 +215,7 @@ static int measure(const struct bench_arguments *arguments)
     json_decref(results);
     if (fflush(stdout) != 0) {
         perror("orrery: standard output");
-        status = worse(status, COMMAND_WRONG_INPUT);
+        status = command_worse(status, COMMAND_WRONG_INPUT);
     }
     return status;
 }

@@ -73,7 +73,7 @@ static void print_right(const char *file, const struct scenario *scenario)
         {"node", "nodes", scenario->node_count},
         {"client", "clients", scenario->client_count},
         {"VM", "VMs", scenario->vm_count},
-        {"item on the timeline", "items on the timeline", scenario->listed_item_count},
+        {"item on the timeline", "items on the timeline", scenario->written_count},
         {"expectation", "expectations", scenario->expect_count},
     };
     printf("%s: right: ", file);

@@ -18,6 +18,9 @@ enum command_status {
     COMMAND_ORACLE = 5,      /* an oracle failed                            */
 };
 
+/* The stronger of two in that order; 128 + number of a signal is the strongest. */
+int command_worse(int a, int b);
+
 #define ORRERY_VERSION "0.1.0"
 
 int cmd_check(int argc, char **argv);
@@ -27,6 +30,7 @@ int cmd_export(int argc, char **argv);
 int cmd_new(int argc, char **argv);
 int cmd_schema(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_test(int argc, char **argv);
 int cmd_docs(int argc, char **argv);
 
 #endif

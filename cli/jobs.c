@@ -177,6 +177,9 @@ static bool begin(struct jobs *jobs, struct slot *slot)
     *slot = (struct slot){
         .pid = pid, .index = jobs->begun++, .fds = {pipes[0][0], pipes[1][0]}, .began = now};
     jobs->running++;
+    if (jobs->options->begun != NULL) {
+        *jobs->options->begun = jobs->begun;
+    }
     return true;
 }
 

@@ -38,6 +38,8 @@ struct jobs_options {
     void *context;
     /* How many jobs there are by now, for work that grows: `done` may have raised it. NULL: `count`. */
     const uint32_t *count_now;
+    /* Told how many jobs have begun; the meaning of those behind may still be changed by `done`. May be NULL. */
+    uint32_t *begun;
 };
 
 /* Does all jobs; the number of a signal that stopped it, or 0. Blocks. The program's other processes and descriptors stay as they are,

@@ -15,6 +15,7 @@ struct command {
 static const struct command commands[] = {
     {"run", cmd_run, "run a scenario and report what happened"},
     {"check", cmd_check, "check a scenario without running it"},
+    {"test", cmd_test, "run a folder of scenarios, for CI"},
     {"diff", cmd_diff, "show where two runs part"},
     {"export", cmd_export, "write a recording for Perfetto, as JSON lines or as a table"},
     {"new", cmd_new, "write a commented scenario to start from"},
@@ -23,6 +24,21 @@ static const struct command commands[] = {
     {"docs", cmd_docs, NULL},
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+int command_worse(int a, int b)
+{
+    static const int order[] = {COMMAND_DEFECT, COMMAND_ORACLE, COMMAND_FAILED, COMMAND_WRONG_INPUT,
+                                COMMAND_UNKNOWN};
+    if (a > 128 || b > 128) {
+        return a > b ? a : b;
+    }
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+        if (a == order[i] || b == order[i]) {
+            return order[i];
+        }
+    }
+    return a > b ? a : b;
+}
 
 static void print_help(FILE *out)
 {

@@ -37,6 +37,31 @@ bool output_check_writable(const char *path)
     return true;
 }
 
+bool output_check_folder(const char *folder)
+{
+    char path[PATH_MAX];
+    int length = snprintf(path, sizeof path - 16, "%s", folder);
+    if (length <= 0 || (size_t)length >= sizeof path - 16) {
+        return complain(folder, length == 0 ? ENOENT : ENAMETOOLONG);
+    }
+    for (char *slash = path + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
+        *slash = 0;
+        (void)mkdir(path, 0777);
+        *slash = '/';
+    }
+    if (mkdir(path, 0777) != 0 && errno != EEXIST) {
+        return complain(folder, errno);
+    }
+    strcat(path, "/.orrery-XXXXXX");
+    int fd = mkstemp(path);
+    if (fd < 0) {
+        return complain(folder, errno);
+    }
+    close(fd);
+    unlink(path);
+    return true;
+}
+
 /* The directory resolved, and the last word of the path behind it: for a file that does not exist yet. */
 static bool resolve_new(const char *path, char out[PATH_MAX])
 {

@@ -8,6 +8,9 @@
  * exist still does not afterwards. */
 bool output_check_writable(const char *path);
 
+/* True if files can be made in the folder, which is made, with all above it, if it is missing; prints why where they cannot. */
+bool output_check_folder(const char *path);
+
 /* True if both name one file, also through links or by different spellings. NULL is no file. */
 bool output_check_same(const char *a, const char *b);
 

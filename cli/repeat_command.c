@@ -50,7 +50,13 @@ char *repeat_command_new(const struct repeat_options *options)
     SIM_ASSERT(out != NULL);
     fputs("orrery run ", out);
     put_file(out, options->file);
-    fprintf(out, " --seed %lld", (long long)options->seed);
+    if (options->cell != NULL && options->cell[0] != 0) {
+        fputs(" --cell ", out);
+        put_word(out, options->cell);
+    }
+    if (!options->no_seed) {
+        fprintf(out, " --seed %lld", (long long)options->seed);
+    }
     for (uint32_t i = 0; i < options->set_count; i++) {
         if (strncmp(options->set[i], "sweep.point=", 12) == 0) {
             fputs(" --point ", out);

@@ -2,11 +2,14 @@
 #ifndef ORRERY_CLI_REPEAT_COMMAND_H
 #define ORRERY_CLI_REPEAT_COMMAND_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct repeat_options {
     const char *file; /* scenario or recording, as it was given */
+    const char *cell; /* of a file that varies; NULL or "": it does not */
     int64_t seed;
+    bool no_seed;           /* it is not known */
     const char *const *set; /* assignments, in order; those to `seed` are left out */
     uint32_t set_count;
     const char *until; /* NULL: not given */

@@ -12,7 +12,9 @@
 #include "cli/command.h"
 #include "cli/output_check.h"
 #include "cli/repeat_command.h"
+#include "cli/run_cells.h"
 #include "cli/sweep.h"
+#include "cli/varying.h"
 #include "sim/assert.h"
 #include "testbed/diagnostics.h"
 #include "testbed/quantity.h"
@@ -23,18 +25,23 @@ struct run_arguments {
     const char *file;
     const char **set;
     uint32_t set_count;
-    const char *json;
+    const char **cell; /* choices of --cell */
+    uint32_t cell_count;
+    const char *json, *csv;
+    uint32_t jobs;          /* of cells and sweeps; 0: as many as processors are there */
     const char *until_text; /* of the command line, or NULL */
     struct run_options run;
     bool quiet;
     char *point;   /* "sweep.point=N", as a value to set, or NULL */
-    uint32_t jobs; /* of a sweep; 0: as many as processors are there */
     char *seed;    /* "seed=N", as a value to set, or NULL */
     char *command; /* that repeats the run */
 };
 
 enum {
+    OPTION_JOBS = 'j',
     OPTION_SEED = 256,
+    OPTION_CELL,
+    OPTION_CSV,
     OPTION_JSON,
     OPTION_RECORD,
     OPTION_RECORD_PAGES,
@@ -48,7 +55,6 @@ enum {
     OPTION_SET,
     OPTION_QUIET,
     OPTION_POINT,
-    OPTION_JOBS,
     OPTION_FORMULA,
 };
 
@@ -60,14 +66,18 @@ static const struct argp_option options[] = {
     {"until", OPTION_UNTIL, "T", 0,
      "end the run at this simulated time at the latest, as in 4.9s (units: ns us ms s min h)", 0},
     {"point", OPTION_POINT, "N", 0, "of a scenario with a sweep run this point alone, from 1", 0},
+    {"cell", OPTION_CELL, "NAME=VALUE,...", 0,
+     "of a scenario that varies only these cells, as in rate=1Gbit/s,memory=4GiB; may be repeated",
+     0},
     {"jobs", OPTION_JOBS, "N", 0,
-     "so many runs of a sweep at a time (default: as there are processors)", 0},
+     "run N cells, or N runs of a sweep, at once; default: as many as there are processors", 0},
     {NULL, 0, NULL, 0, "What is said:", 2},
     {"json", OPTION_JSON, "OUT", 0,
      "write what the report says, and every metric, as JSON; - for standard output, in place of "
      "the "
      "report",
      0},
+    {"csv", OPTION_CSV, "OUT", 0, "write the table of cells as CSV; - for standard output", 0},
     {"quiet", OPTION_QUIET, NULL, 0, "print no report; the exit status tells", 0},
     {"formula", OPTION_FORMULA, NULL, 0,
      "print V(D/R)^i beside the rounds of each migration, where it fails, and why", 0},
@@ -143,6 +153,33 @@ static void check_together(struct argp_state *state, const struct run_arguments 
     }
 }
 
+static void parse_pcap_option(int key, char *arg, struct argp_state *state)
+{
+    struct pcap_options *pcap = &((struct run_arguments *)state->input)->run.pcap;
+    switch (key) {
+    case OPTION_PCAP:
+        pcap->directory = arg;
+        return;
+    case OPTION_PCAP_LINK:
+        pcap->link_glob = arg;
+        return;
+    case OPTION_PCAP_FROM:
+        pcap->from = parse_time(state, "pcap-from", arg);
+        return;
+    case OPTION_PCAP_UNTIL:
+        pcap->until = parse_time(state, "pcap-until", arg);
+        return;
+    case OPTION_PCAP_FRAMES:
+        pcap->frames_max = parse_count(state, "pcap-frames", arg);
+        if (pcap->frames_max == 0) {
+            argp_error(state, "--pcap-frames 0: at least one frame");
+        }
+        return;
+    default:
+        return;
+    }
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct run_arguments *a = state->input;
@@ -157,14 +194,20 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         }
         assign(&a->point, "sweep.point", arg);
         return 0;
+    case OPTION_CELL:
+        a->cell[a->cell_count++] = arg;
+        return 0;
     case OPTION_JOBS:
         a->jobs = (uint32_t)parse_count(state, "jobs", arg);
         if (a->jobs == 0 || a->jobs > 1024) {
-            argp_error(state, "--jobs %s: 1 to 1024", arg);
+            argp_error(state, "--jobs %s: a whole number from 1 to 1024 is expected", arg);
         }
         return 0;
     case OPTION_JSON:
         a->json = arg;
+        return 0;
+    case OPTION_CSV:
+        a->csv = arg;
         return 0;
     case OPTION_RECORD:
         a->run.record = arg;
@@ -176,22 +219,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         a->run.record_frames = true;
         return 0;
     case OPTION_PCAP:
-        a->run.pcap.directory = arg;
-        return 0;
     case OPTION_PCAP_LINK:
-        a->run.pcap.link_glob = arg;
-        return 0;
     case OPTION_PCAP_FROM:
-        a->run.pcap.from = parse_time(state, "pcap-from", arg);
-        return 0;
     case OPTION_PCAP_UNTIL:
-        a->run.pcap.until = parse_time(state, "pcap-until", arg);
-        return 0;
     case OPTION_PCAP_FRAMES:
-        a->run.pcap.frames_max = parse_count(state, "pcap-frames", arg);
-        if (a->run.pcap.frames_max == 0) {
-            argp_error(state, "--pcap-frames 0: at least one frame");
-        }
+        parse_pcap_option(key, arg, state);
         return 0;
     case OPTION_UNTIL:
         a->run.until = parse_time(state, "until", arg);
@@ -235,10 +267,14 @@ static const struct argp parser = {
         "Run a scenario and report what happened, to whom and why.\v"
         "The same file and seed give the same run, to the bit; the run hash in the report tells "
         "runs apart, and no output changes it. The last line of the report is a command that "
-        "repeats the run. A recording (.orr) carries its scenario, and is run again from that.\n\n"
+        "repeats the run. A recording (.orr) carries its scenario, and is run again from that. A "
+        "scenario with `vary` is run in all its cells, which make one table; --record and --pcap "
+        "then have the cell in their names.\n\n"
         "Examples:\n"
         "  orrery run first.yaml\n"
         "  orrery run first.yaml --set networks.lan.rate=10Gbit/s\n"
+        "  orrery run varies.yaml --csv table.csv\n"
+        "  orrery run varies.yaml --cell rate=1Gbit/s\n"
         "  orrery run first.yaml --pcap captures --pcap-link 'node2/*'\n"
         "  orrery run first.yaml --record first.orr; orrery run first.orr\n\n"
         "Exit status: 0 all held, 1 an expectation failed, 2 wrong input or an output that could "
@@ -285,20 +321,28 @@ static bool is_apart(const struct run_arguments *a, const char *output)
     return !read;
 }
 
+/* "-" is standard output, and no file. */
+static const char *file_of(const char *output)
+{
+    return output != NULL && strcmp(output, "-") != 0 ? output : NULL;
+}
+
 /* Everything wrong with outputs that can be said without beginning them. */
 static bool outputs_are_good(const struct run_arguments *a)
 {
-    const char *json = a->json != NULL && strcmp(a->json, "-") != 0 ? a->json : NULL;
+    const char *const outputs[] = {file_of(a->json), file_of(a->csv), a->run.record};
     bool good = true;
-    if (json != NULL) {
-        good = output_check_writable(json) && is_apart(a, json);
-    }
-    if (a->run.record != NULL) {
-        good = output_check_writable(a->run.record) && is_apart(a, a->run.record) && good;
-    }
-    if (output_check_same(json, a->run.record)) {
-        fprintf(stderr, "orrery: %s: named for two outputs\n", json);
-        good = false;
+    for (size_t i = 0; i < sizeof outputs / sizeof outputs[0]; i++) {
+        if (outputs[i] == NULL) {
+            continue;
+        }
+        good = output_check_writable(outputs[i]) && is_apart(a, outputs[i]) && good;
+        for (size_t j = 0; j < i; j++) {
+            if (output_check_same(outputs[i], outputs[j])) {
+                fprintf(stderr, "orrery: %s: named for two outputs\n", outputs[i]);
+                good = false;
+            }
+        }
     }
     if (a->run.record_pages != NULL) {
         good = is_known_vm(a->run.scenario, a->run.record_pages) && good;
@@ -489,7 +533,8 @@ static int run_sweep(const struct run_arguments *a)
     });
 }
 
-static int run_input(struct run_arguments *a, struct run_input *input)
+/* `cell` is "" where the file does not vary. */
+static int run_input(struct run_arguments *a, struct run_input *input, const char *cell)
 {
     a->run.scenario = input->scenario;
     a->run.recording = input->recording;
@@ -508,6 +553,7 @@ static int run_input(struct run_arguments *a, struct run_input *input)
     }
     a->command = repeat_command_new(&(struct repeat_options){
         .file = a->file,
+        .cell = cell,
         .seed = input->scenario->seed,
         .set = a->set,
         .set_count = a->set_count,
@@ -515,9 +561,8 @@ static int run_input(struct run_arguments *a, struct run_input *input)
     });
     sim_assert_repeat_command(a->command);
     a->run.repeat = a->command;
-    const struct scenario_sweep *sweep = &input->scenario->sweep;
-    bool sweeps = sweep->source != NULL && sweep->point == QUANTITY_ABSENT;
-    int status = sweeps ? run_sweep(a) : run_scenario(a, input->recording);
+    int status =
+        sweep_command_wanted(input->scenario) ? run_sweep(a) : run_scenario(a, input->recording);
     sim_assert_repeat_command(NULL);
     free(a->command);
     return status;
@@ -543,25 +588,160 @@ static bool point_is_good(struct run_arguments *a, const struct scenario_options
     return sweeps;
 }
 
+/* ---- files that vary ------------------------------------------------------------------------------------------------------------------ */
+
+/* The cells that --cell picks, all without it; NULL and a message where a choice is none. */
+static uint32_t *choose_cells(const struct run_arguments *a, struct scenario_cells *cells,
+                              uint32_t *count)
+{
+    uint32_t all = scenario_cells_count(cells);
+    uint32_t *chosen = calloc((size_t)all + 1, sizeof *chosen);
+    bool good = true;
+    SIM_ASSERT(chosen != NULL);
+    *count = 0;
+    for (uint32_t i = 0; i < a->cell_count; i++) {
+        const char *why = scenario_cells_refuse(cells, a->cell[i]);
+        if (why != NULL) {
+            fprintf(stderr, "orrery: --cell %s: %s\n", a->cell[i], why);
+            good = false;
+        }
+    }
+    for (uint32_t cell = 0; cell < all && good; cell++) {
+        bool wanted = a->cell_count == 0;
+        for (uint32_t i = 0; i < a->cell_count && !wanted; i++) {
+            wanted = scenario_cell_matches(cells, cell, a->cell[i]);
+        }
+        if (wanted) {
+            chosen[(*count)++] = cell;
+        }
+    }
+    if (good && *count == 0) {
+        fprintf(stderr, "orrery: --cell: no cell has all of that\n");
+        good = false;
+    }
+    if (!good) {
+        free(chosen);
+        return NULL;
+    }
+    return chosen;
+}
+
+static int run_one_cell(struct run_arguments *a, const struct scenario_cells *cells, uint32_t cell)
+{
+    struct run_input input = {.path = a->file, .until = SIM_NEVER, .until_text = ""};
+    struct diagnostics *diagnostics = diagnostics_new();
+    int status = COMMAND_WRONG_INPUT;
+    input.scenario = scenario_cell_load(cells, cell, diagnostics);
+    diagnostics_print(diagnostics, stderr);
+    diagnostics_free(diagnostics);
+    if (input.scenario != NULL && a->csv != NULL) {
+        fputs("orrery: --csv is for tables of several cells; this is one, and --json has its "
+              "metrics\n",
+              stderr);
+    } else if (input.scenario != NULL) {
+        status = run_input(a, &input, scenario_cell_text(cells, cell));
+    }
+    run_input_close(&input);
+    return status;
+}
+
+/* What cannot be told without a scenario is told of the first cell's. */
+static bool outputs_fit_cells(struct run_arguments *a, const struct scenario_cells *cells,
+                              uint32_t first)
+{
+    struct diagnostics *diagnostics = diagnostics_new();
+    struct scenario *scenario = scenario_cell_load(cells, first, diagnostics);
+    diagnostics_print(diagnostics, stderr);
+    diagnostics_free(diagnostics);
+    a->run.scenario = scenario;
+    bool good = scenario != NULL && outputs_are_good(a);
+    if (good && sweep_command_wanted(scenario)) {
+        fprintf(stderr,
+                "orrery: %s: this scenario varies and sweeps; choose one cell with --cell, or one "
+                "point with --point N\n",
+                a->file);
+        good = false;
+    }
+    a->run.scenario = NULL;
+    scenario_free(scenario);
+    return good;
+}
+
+static int run_varying(struct run_arguments *a, struct scenario_cells *cells)
+{
+    uint32_t count = 0;
+    int status = COMMAND_WRONG_INPUT;
+    uint32_t *chosen = choose_cells(a, cells, &count);
+    if (chosen == NULL) {
+        return status;
+    }
+    if (count == 1) {
+        status = run_one_cell(a, cells, chosen[0]);
+    } else if (outputs_fit_cells(a, cells, chosen[0])) {
+        status = run_cells(&(struct run_cells_options){
+            .file = a->file,
+            .cells = cells,
+            .chosen = chosen,
+            .count = count,
+            .run = a->run,
+            .set = a->set,
+            .set_count = a->set_count,
+            .until = a->until_text,
+            .json = a->json,
+            .csv = a->csv,
+            .quiet = a->quiet,
+            .parallel = a->jobs,
+        });
+    }
+    free(chosen);
+    return status;
+}
+
+static int run_file(struct run_arguments *a)
+{
+    const struct scenario_options scenario_options = {.set = a->set, .set_count = a->set_count};
+    struct run_input input;
+    int status = COMMAND_WRONG_INPUT;
+    if (varying_is_possible(a->file, a->set, a->set_count)) {
+        struct diagnostics *diagnostics = diagnostics_new();
+        struct scenario_cells *cells =
+            scenario_cells_load_file(a->file, &scenario_options, diagnostics);
+        diagnostics_print(diagnostics, stderr);
+        diagnostics_free(diagnostics);
+        if (cells != NULL) {
+            status = run_varying(a, cells);
+            scenario_cells_free(cells);
+        }
+        return status;
+    }
+    if (a->cell_count > 0) {
+        fprintf(stderr, "orrery: --cell %s: %s does not vary\n", a->cell[0], a->file);
+    } else if (a->csv != NULL) {
+        fprintf(stderr, "orrery: --csv is for tables of several cells, and %s does not vary\n",
+                a->file);
+    } else if (point_is_good(a, &scenario_options) &&
+               run_input_open(&input, a->file, &scenario_options, stderr)) {
+        status = run_input(a, &input, "");
+        run_input_close(&input);
+    }
+    return status;
+}
+
 int cmd_run(int argc, char **argv)
 {
     struct run_arguments a = {
         .set = calloc((size_t)argc + 2, sizeof(char *)),
+        .cell = calloc((size_t)argc + 1, sizeof(char *)),
         .run = {.until = SIM_NEVER, .version = ORRERY_VERSION, .pcap = {.until = SIM_NEVER}},
     };
-    struct run_input input;
     int status = COMMAND_WRONG_INPUT;
-    SIM_ASSERT(a.set != NULL);
+    SIM_ASSERT(a.set != NULL && a.cell != NULL);
     if (argp_parse(&parser, argc, argv, 0, NULL, &a) == 0) {
-        const struct scenario_options scenario_options = {.set = a.set, .set_count = a.set_count};
-        if (point_is_good(&a, &scenario_options) &&
-            run_input_open(&input, a.file, &scenario_options, stderr)) {
-            status = run_input(&a, &input);
-            run_input_close(&input);
-        }
+        status = run_file(&a);
     }
     free(a.seed);
     free(a.point);
     free(a.set);
+    free(a.cell);
     return status;
 }

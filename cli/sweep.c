@@ -2,12 +2,14 @@
 
 #include "cli/command.h"
 #include "cli/jobs.h"
+#include "cli/run_summary.h"
 #include "sim/assert.h"
 #include "testbed/report_text.h"
 #include "testbed/sweep.h"
 
 #include <errno.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,16 +61,20 @@ static int work(void *context, uint32_t index, FILE *out)
     return COMMAND_HELD;
 }
 
+static void add_outcomes(struct table *table, const void *outcomes, uint64_t more)
+{
+    table->outcomes = realloc(table->outcomes, (table->count + more + 1) * sizeof *table->outcomes);
+    SIM_ASSERT(table->outcomes != NULL);
+    memcpy(table->outcomes + table->count, outcomes, more * sizeof *table->outcomes);
+    table->count += more;
+}
+
 static bool take(void *context, uint32_t index, const struct job_end *end)
 {
     struct table *table = context;
     (void)index;
     fputs(end->said, stderr);
-    uint64_t more = end->length / sizeof *table->outcomes;
-    table->outcomes = realloc(table->outcomes, (table->count + more + 1) * sizeof *table->outcomes);
-    SIM_ASSERT(table->outcomes != NULL);
-    memcpy(table->outcomes + table->count, end->output, more * sizeof *table->outcomes);
-    table->count += more;
+    add_outcomes(table, end->output, end->length / sizeof *table->outcomes);
     if (end->status != COMMAND_HELD && table->broken == COMMAND_HELD) {
         table->broken = end->status > 128 ? COMMAND_DEFECT : end->status;
     }
@@ -284,9 +290,8 @@ static bool write_json(const struct table *table, FILE *out)
     return good;
 }
 
-static bool say_json(const struct table *table)
+static bool say_json(const struct table *table, const char *path)
 {
-    const char *path = table->command->json;
     bool standard = strcmp(path, "-") == 0;
     FILE *out = standard ? stdout : fopen(path, "w");
     bool good = out != NULL && write_json(table, out);
@@ -305,12 +310,17 @@ static bool say(const struct table *table)
 {
     const struct sweep_command *command = table->command;
     bool standard = command->json != NULL && strcmp(command->json, "-") == 0;
-    bool good = command->json == NULL || say_json(table);
+    bool good = command->json == NULL || say_json(table, command->json);
     if (!command->quiet && !standard && !print_table(table, stdout)) {
         fprintf(stderr, "orrery: standard output: %s\n", strerror(errno));
         good = false;
     }
     return good;
+}
+
+static int status_of(const struct table *table)
+{
+    return points_of(table) == 0 ? stronger(table->worst, COMMAND_UNKNOWN) : table->worst;
 }
 
 int sweep_command_run(const struct sweep_command *command)
@@ -332,12 +342,130 @@ int sweep_command_run(const struct sweep_command *command)
     } else if (status == COMMAND_HELD) {
         sort_out(&table);
         bool written = say(&table);
-        status = points_of(&table) == 0 ? stronger(table.worst, COMMAND_UNKNOWN) : table.worst;
+        status = status_of(&table);
         status = written ? status : stronger(status, COMMAND_WRONG_INPUT);
     }
     free(table.outcomes);
     free(table.groups);
     return status;
+}
+
+/* ---- in a job ----------------------------------------------------------------------------------------------------------------- */
+
+static void keep_outcome(void *context, const struct sweep_outcome *outcome)
+{
+    add_outcomes(context, outcome, 1);
+}
+
+/* The first run that came to the worst, in a line. */
+static void say_worst(const struct table *table, char out[RUN_SUMMARY_TEXT_BYTES])
+{
+    uint64_t more = 0;
+    const struct sweep_outcome *first = NULL;
+    for (uint64_t i = 0; i < table->count; i++) {
+        const struct sweep_outcome *outcome = &table->outcomes[i];
+        if (outcome->status != COMMAND_HELD && outcome->status == table->worst) {
+            first = first == NULL ? outcome : first;
+            more += first != outcome;
+        }
+    }
+    if (first == NULL) {
+        snprintf(out, RUN_SUMMARY_TEXT_BYTES, "the sweep came by no point");
+        return;
+    }
+    char place[SWEEP_WHAT_BYTES + 32] = "without the fault", rest[48] = "";
+    if (first->point > 0) {
+        snprintf(place, sizeof place, "point %llu, %s", (unsigned long long)first->point,
+                 first->what);
+    }
+    if (more > 0) {
+        snprintf(rest, sizeof rest, " (and %llu more)", (unsigned long long)more);
+    }
+    snprintf(out, RUN_SUMMARY_TEXT_BYTES, "%s: %s%s%s%s", place,
+             first->failed[0] != 0 ? first->failed : word_of(first->status),
+             first->actual[0] != 0 ? ", but it was " : "", first->actual, rest);
+}
+
+static bool keep_artifacts(const struct table *table, const char *folder)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/report.txt", folder);
+    FILE *file = fopen(path, "w");
+    bool good = file != NULL && print_table(table, file);
+    good = file != NULL && fclose(file) == 0 && good;
+    if (!good) {
+        fprintf(stderr, "orrery: %s: %s\n", path, strerror(errno));
+    }
+    snprintf(path, sizeof path, "%s/report.json", folder);
+    return say_json(table, path) && good;
+}
+
+static void write_summary(const struct table *table, int status, FILE *out)
+{
+    struct run_summary summary = {
+        .status = status,
+        .verdict = status == COMMAND_HELD      ? RUN_PASS
+                   : status == COMMAND_UNKNOWN ? RUN_UNKNOWN
+                                               : RUN_FAIL,
+        .seed = table->command->run->scenario->seed,
+        .downtime_ns = SIM_NEVER,
+        .has_hash = true,
+    };
+    memcpy(summary.hash, table->hash, sizeof summary.hash);
+    for (uint64_t i = 0; i < table->count; i++) {
+        summary.draws += table->outcomes[i].draws;
+        summary.events += table->outcomes[i].events;
+        summary.simulated_ns += table->outcomes[i].simulated_ns;
+    }
+    snprintf(summary.failed_by, sizeof summary.failed_by, "%s",
+             status == COMMAND_ORACLE   ? "oracle"
+             : status == COMMAND_FAILED ? "expectation"
+                                        : "");
+    char *report = NULL;
+    if (status != COMMAND_HELD) {
+        say_worst(table, summary.message);
+        FILE *text = open_memstream(&report, &summary.report_length);
+        SIM_ASSERT(text != NULL);
+        (void)print_table(table, text);
+        int closed = fclose(text);
+        SIM_ASSERT(closed == 0);
+        summary.report = report;
+    }
+    run_summary_write(&summary, out);
+    free(report);
+}
+
+int sweep_command_summarize(const struct sweep_command *command, const char *artifacts, FILE *out)
+{
+    struct table table = {.command = command};
+    char why[512];
+    uint64_t points = 0;
+    const struct sweep_options options = {
+        .run = command->run,
+        .share = 0,
+        .shares = 1,
+        .outcome = keep_outcome,
+        .context = &table,
+    };
+    int status = COMMAND_WRONG_INPUT;
+    if (sweep_run(&options, &points, why, sizeof why)) {
+        sort_out(&table);
+        status = status_of(&table);
+        if (artifacts != NULL && !keep_artifacts(&table, artifacts)) {
+            status = stronger(status, COMMAND_WRONG_INPUT);
+        }
+        write_summary(&table, status, out);
+    } else {
+        fprintf(stderr, "orrery: %s\n", why);
+    }
+    free(table.outcomes);
+    free(table.groups);
+    return status;
+}
+
+bool sweep_command_wanted(const struct scenario *scenario)
+{
+    return scenario->sweep.source != NULL && scenario->sweep.point == QUANTITY_ABSENT;
 }
 
 void sweep_command_describe(const struct scenario *scenario, FILE *out)

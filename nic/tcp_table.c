@@ -208,7 +208,7 @@ struct tcp_connection *tcp_connection_new(struct tcp_layer *layer, uint64_t addr
         return NULL;
     }
     /* RFC 6528: a clock of 4 us ticks and what cannot be guessed. */
-    uint64_t drawn = chance_at(layer->isn, layer->opened++);
+    uint64_t drawn = chance_identifier(layer->isn, layer->opened++);
     uint32_t isn = (uint32_t)(layer->now / 4096) + (uint32_t)drawn;
     c->ts_offset = (uint32_t)(drawn >> 32);
     c->snd_una = (UINT64_C(1) << 32) + isn;

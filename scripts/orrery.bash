@@ -3,11 +3,11 @@ _orrery() {
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} options=
     COMPREPLY=()
     if [[ $COMP_CWORD -eq 1 ]]; then
-        mapfile -t COMPREPLY < <(compgen -W 'run check diff export new schema bench --help' -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W 'run test check diff export new schema bench --help' -- "$word")
         return
     fi
     case $previous in
-    --pcap)
+    --pcap | --artifacts)
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -d -- "$word")
         return
@@ -16,14 +16,17 @@ _orrery() {
         mapfile -t COMPREPLY < <(compgen -W all -- "$word")
         return
         ;;
-    --seed | --point | --jobs | --pcap-link | --pcap-from | --pcap-until | --pcap-frames | --until | --set | --runs | --what | --from)
+    --cell | --point | --jobs | --seeds | --filter | --shard | --wall-limit | --seed | --pcap-link | --pcap-from | --pcap-until | --pcap-frames | --until | --set | --runs | --what | --from)
         return
         ;;
     esac
     case $command in
     run)
-        options='--seed --point --jobs --json --record --record-pages --record-frames --pcap --pcap-link --pcap-from --pcap-until --pcap-frames
+        options='--seed --point --cell --jobs --csv --json --record --record-pages --record-frames --pcap --pcap-link --pcap-from --pcap-until --pcap-frames
             --until --set --quiet --formula --help'
+        ;;
+    test)
+        options='--seeds --filter --shard --jobs --wall-limit --tap --junit --json --artifacts --baseline --write-baseline --help'
         ;;
     check) options='--resolved --set --help' ;;
     diff) options='--help' ;;
@@ -34,7 +37,7 @@ _orrery() {
     esac
     if [[ $word == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
-    elif [[ $command == run && ($previous == --json || $previous == --record) ]]; then
+    elif [[ $previous =~ ^--(json|record|csv|junit|baseline|write-baseline)$ && $command =~ ^(run|test)$ ]]; then
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
     elif [[ $command == export && $previous == --@(perfetto|jsonl|csv) || $command == new && $previous == @(-o|--output) ]]; then
@@ -47,7 +50,7 @@ _orrery() {
         mapfile -t COMPREPLY < <(compgen -W "$(orrery new 2>/dev/null | sed -nE 's/^  ([a-z-]+) .*/\1/p')" -- "$word")
     elif [[ $command == bench ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(orrery bench --list 2>/dev/null | cut -d ' ' -f 1)" -- "$word")
-    elif [[ $command == run || $command == check || $command == diff ]]; then
+    elif [[ $command =~ ^(run|test|check|diff)$ ]]; then
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -d -- "$word"; compgen -f -X '!*.@(yaml|yml|orr)' -- "$word")
     fi

@@ -42,7 +42,14 @@ struct chance chance_key(uint64_t seed, const char *site, const char *entity)
     return (struct chance){.key = chance_fold_text(key, entity)};
 }
 
-uint64_t chance_at(struct chance chance, uint64_t ordinal)
+static uint64_t chance_drawn;
+
+uint64_t chance_draws(void)
+{
+    return chance_drawn;
+}
+
+static inline uint64_t chance_bits(struct chance chance, uint64_t ordinal)
 {
     /* The key enters twice: with one mixing, keys that differ by a multiple of the increment would draw the same
      * values at shifted ordinals. */
@@ -50,14 +57,29 @@ uint64_t chance_at(struct chance chance, uint64_t ordinal)
     return chance_mix(word ^ chance.key);
 }
 
+uint64_t chance_at(struct chance chance, uint64_t ordinal)
+{
+    chance_drawn++;
+    return chance_bits(chance, ordinal);
+}
+
+uint64_t chance_identifier(struct chance chance, uint64_t ordinal)
+{
+    return chance_bits(chance, ordinal);
+}
+
 uint64_t chance_below(struct chance chance, uint64_t ordinal, uint64_t bound)
 {
     SIM_ASSERT(bound > 0);
-    return (uint64_t)((chance_product)chance_at(chance, ordinal) * bound >> 64);
+    chance_drawn += bound > 1;
+    return (uint64_t)((chance_product)chance_bits(chance, ordinal) * bound >> 64);
 }
 
 bool chance_hit(struct chance chance, uint64_t ordinal, uint64_t numerator, uint64_t denominator)
 {
     SIM_ASSERT(denominator > 0);
+    if (numerator == 0 || numerator >= denominator) {
+        return numerator != 0;
+    }
     return chance_below(chance, ordinal, denominator) < numerator;
 }

@@ -134,7 +134,7 @@ static inline bool machine_timer_armed(const struct machine_timer *timer)
 void *machine_alloc(struct machine *machine, size_t bytes);
 /* Gives back what machine_alloc of this machine's present incarnation returned; NULL is left as it is. */
 void machine_free_memory(struct machine *machine, void *memory);
-size_t machine_ledger_bytes(const struct machine *machine); /* as asked for, without overhead */
+size_t machine_ledger_bytes(const struct machine *machine);  /* as asked for, without overhead */
 size_t machine_ledger_blocks(const struct machine *machine); /* pieces that stand; O(n) */
 /* There is none at first. What stands already may exceed it. */
 void machine_set_ledger_limit(struct machine *machine, size_t bytes);

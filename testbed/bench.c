@@ -2,6 +2,7 @@
 
 #include "sim/assert.h"
 #include "testbed/bench_queue.h"
+#include "testbed/bench_suite.h"
 #include "testbed/run.h"
 #include "testbed/run_input.h"
 
@@ -43,6 +44,10 @@ static const struct bench_row rows[] = {
     {"memory-16x256g", "16 nodes with 256 GiB of idle guests each, a minute", BENCH_MIB, 2048, NULL,
      0},
     {"startup", "the program, started on a trivial scenario", BENCH_CPU_MILLISECONDS, 5, NULL, 0},
+    {"test-200", "orrery test of 200 small migrations: how busy processors are", BENCH_BUSY_PERCENT,
+     90, NULL, 0},
+    {"test-200-each", "the same: what a run costs beside itself, idle time too",
+     BENCH_OVERHEAD_MILLISECONDS, 1, NULL, 0},
 };
 #define ROW_COUNT (sizeof rows / sizeof rows[0])
 
@@ -65,10 +70,9 @@ const struct bench_row *bench_row_find(const char *name)
 const char *bench_unit_name(enum bench_unit unit)
 {
     static const char *const names[] = {
-        [BENCH_EVENTS_A_SECOND] = "events/s",
-        [BENCH_CPU_SECONDS] = "s",
-        [BENCH_CPU_MILLISECONDS] = "ms",
-        [BENCH_MIB] = "MiB",
+        [BENCH_EVENTS_A_SECOND] = "events/s", [BENCH_CPU_SECONDS] = "s",
+        [BENCH_CPU_MILLISECONDS] = "ms",      [BENCH_MIB] = "MiB",
+        [BENCH_BUSY_PERCENT] = "%",           [BENCH_OVERHEAD_MILLISECONDS] = "ms",
     };
     SIM_ASSERT(unit < sizeof names / sizeof names[0]);
     return names[unit];
@@ -76,7 +80,8 @@ const char *bench_unit_name(enum bench_unit unit)
 
 bool bench_reached(const struct bench_row *row, double value)
 {
-    return row->unit == BENCH_EVENTS_A_SECOND ? value >= row->reach : value <= row->reach;
+    bool least = row->unit == BENCH_EVENTS_A_SECOND || row->unit == BENCH_BUSY_PERCENT;
+    return least ? value >= row->reach : value <= row->reach;
 }
 
 /* ---- in the child --------------------------------------------------------------------------------------------------------------- */
@@ -165,6 +170,7 @@ static _Noreturn void exec_startup(const struct bench_row *row, const struct ben
 struct measurement {
     struct child_report report;
     double cpu_s;
+    double value; /* of test-*; 0 for others */
     uint64_t peak_rss_bytes;
 };
 
@@ -250,6 +256,25 @@ static void measure_startup(const struct bench_row *row, const struct bench_opti
     measurement->cpu_s /= STARTUP_TIMES;
 }
 
+static bool is_suite(const struct bench_row *row)
+{
+    return row->unit == BENCH_BUSY_PERCENT || row->unit == BENCH_OVERHEAD_MILLISECONDS;
+}
+
+static void measure_suite(const struct bench_row *row, const struct bench_options *options,
+                          struct measurement *measurement)
+{
+    char path[PATH_MAX];
+    struct bench_suite_result result;
+    snprintf(path, sizeof path, "%s/bench/test-200.yaml", options->folder);
+    bench_suite_measure(options->program, path, &result);
+    fail(&measurement->report, result.status, result.why);
+    measurement->report.run_hash = result.run_hash;
+    measurement->cpu_s = result.cpu_s;
+    measurement->peak_rss_bytes = result.peak_rss_bytes;
+    measurement->value = row->unit == BENCH_BUSY_PERCENT ? result.busy_percent : result.each_ms;
+}
+
 static double value_of(const struct bench_row *row, const struct measurement *measurement)
 {
     switch (row->unit) {
@@ -260,6 +285,9 @@ static double value_of(const struct bench_row *row, const struct measurement *me
         return measurement->cpu_s * 1e3;
     case BENCH_MIB:
         return (double)measurement->peak_rss_bytes / (1 << 20);
+    case BENCH_BUSY_PERCENT:
+    case BENCH_OVERHEAD_MILLISECONDS:
+        return measurement->value;
     default:
         return measurement->cpu_s;
     }
@@ -290,7 +318,9 @@ void bench_measure(const struct bench_row *row, const struct bench_options *opti
     *result = (struct bench_result){0};
     for (uint32_t i = 0; i < runs && result->status == 0; i++) {
         struct measurement measurement = {0};
-        if (row->unit == BENCH_CPU_MILLISECONDS) {
+        if (is_suite(row)) {
+            measure_suite(row, options, &measurement);
+        } else if (row->unit == BENCH_CPU_MILLISECONDS) {
             measure_startup(row, options, &measurement);
         } else {
             measure_in_child(row, options, &measurement);

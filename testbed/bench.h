@@ -2,6 +2,8 @@
  *
  *   queue-*    the hold model through the kernel's own calls (testbed/bench_queue.h); value: events a second
  *   startup    the program itself, started on scenarios/bench/startup.yaml; value: CPU milliseconds
+ *   test-*     `orrery test` on scenarios/bench/test-200.yaml, 200 times (testbed/bench_suite.h); value: how busy the processors were, or
+ *              milliseconds of overhead for each run
  *   others     scenarios/bench/NAME.yaml, run as `orrery run` runs it, with hash and oracles; value: CPU seconds, or peak memory
  *
  *  B1. Each measurement is a process of its own: its CPU time (user and system) and its peak memory are what the system says of it.
@@ -12,14 +14,21 @@
 
 #include "sim/types.h"
 
-enum bench_unit { BENCH_EVENTS_A_SECOND, BENCH_CPU_SECONDS, BENCH_CPU_MILLISECONDS, BENCH_MIB };
+enum bench_unit {
+    BENCH_EVENTS_A_SECOND,
+    BENCH_CPU_SECONDS,
+    BENCH_CPU_MILLISECONDS,
+    BENCH_MIB,
+    BENCH_BUSY_PERCENT,
+    BENCH_OVERHEAD_MILLISECONDS,
+};
 
 struct bench_row {
     const char *name;
     const char *meaning;
     enum bench_unit unit; /* of the value */
     double
-        reach; /* what the value should come to: at least for events a second, at most for all others */
+        reach; /* what the value should come to: at least for events a second and percents, at most for all others */
     const char *distribution; /* of queue-*; NULL for all others */
     uint32_t pending;
 };

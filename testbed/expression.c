@@ -1,4 +1,5 @@
-/* testbed/expression.c - the parser; checking and evaluation stand in expression_check.c and expression_evaluate.c. */
+/* testbed/expression.c - the parser; names and units: expression_check.c, globs: expression_parts.c, values: expression_evaluate.c,
+ * what reports show: expression_actual.c. */
 #include "testbed/expression.h"
 
 #include <string.h>
@@ -33,6 +34,7 @@ struct parser {
     uint32_t position; /* behind the token */
     uint32_t nodes;
     uint32_t depth;
+    uint32_t quantifier; /* the innermost that is open, or SIM_NONE */
     bool broken; /* one error is reported for each expression: what follows it is guesswork */
 };
 
@@ -138,13 +140,6 @@ static void lex_word(struct parser *parser)
     const char *at = parser->expression->text + parser->token.offset;
     parser->token.kind = TOKEN_WORD;
     parser->token.length = (uint32_t)strspn(at, characters);
-    if (memchr(at, '*', parser->token.length) != NULL ||
-        memchr(at, '?', parser->token.length) != NULL) {
-        fail_quoting(
-            parser, &parser->token, "",
-            " is a glob, which a later version brings; between values '*' stands with spaces");
-        return;
-    }
     if (token_is(parser, "and")) {
         parser->token.kind = TOKEN_OPERATOR;
         parser->token.op = EXPRESSION_AND;
@@ -165,6 +160,9 @@ static void next(struct parser *parser)
     }
     parser->position += (uint32_t)strspn(text + parser->position, " \t\n");
     const char *at = text + parser->position;
+    /* Where a value is expected, `*` begins a glob. */
+    bool value_before = parser->token.kind == TOKEN_CONSTANT || parser->token.kind == TOKEN_WORD ||
+                        parser->token.kind == TOKEN_CLOSE;
     parser->token = (struct token){.offset = parser->position};
     if (*at == '\0') {
         parser->token.kind = TOKEN_END;
@@ -180,7 +178,8 @@ static void next(struct parser *parser)
         if (!read) {
             fail_quoting(parser, &parser->token, "", arena_print(parser->arena, " %s", error));
         }
-    } else if ((*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z')) {
+    } else if ((*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') ||
+               (!value_before && (*at == '*' || *at == '?'))) {
         lex_word(parser);
     } else {
         lex_symbol(parser);
@@ -229,36 +228,84 @@ static struct expression_node *reference_new(struct parser *parser, const struct
                      " is not a reference; expected PART.PROPERTY, as in web.state");
         return node;
     }
+    if (strpbrk(property, "*?") != NULL) {
+        fail_quoting(parser, token, "",
+                     ": a glob names parts, no properties; between values '*' stands with spaces");
+        return node;
+    }
     for (uint32_t i = 0; i < expression->reference_count; i++) {
         const struct expression_reference *other = &expression->references[i];
-        if (strcmp(other->part_text, part) == 0 && strcmp(other->property_text, property) == 0) {
+        if (other->quantifier == parser->quantifier && strcmp(other->part_text, part) == 0 &&
+            strcmp(other->property_text, property) == 0) {
             node->reference = i;
             return node;
         }
     }
     SIM_ASSERT(expression->reference_count < EXPRESSION_NODES_MAX);
     node->reference = expression->reference_count++;
-    expression->references[node->reference] =
-        (struct expression_reference){.part_text = part, .property_text = property};
+    expression->references[node->reference] = (struct expression_reference){
+        .part_text = part, .property_text = property, .quantifier = parser->quantifier};
+    return node;
+}
+
+static const struct {
+    const char *word;
+    enum expression_operator op;
+} quantifiers[] = {
+    {"each", EXPRESSION_EACH},   {"any", EXPRESSION_ANY}, {"count", EXPRESSION_COUNT},
+    {"min", EXPRESSION_MIN},     {"max", EXPRESSION_MAX}, {"sum", EXPRESSION_SUM},
+    {"avg", EXPRESSION_AVERAGE},
+};
+
+/* The quantifier that the token is, if a parenthesis follows; otherwise EXPRESSION_OPERATORS. */
+static enum expression_operator quantifier_at(const struct parser *parser)
+{
+    const char *behind = parser->expression->text + parser->position;
+    if (behind[strspn(behind, " ")] == '(') {
+        for (size_t i = 0; i < sizeof(quantifiers) / sizeof(quantifiers[0]); i++) {
+            if (token_is(parser, quantifiers[i].word)) {
+                return quantifiers[i].op;
+            }
+        }
+    }
+    return EXPRESSION_OPERATORS;
+}
+
+static struct expression_node *parse_quantifier(struct parser *parser, enum expression_operator op)
+{
+    struct expression *expression = parser->expression;
+    struct token token = parser->token, open;
+    struct expression_node *node = node_new(parser, op, &token);
+    uint32_t outer = parser->quantifier;
+    if (expression->quantifier_count == EXPRESSION_QUANTIFIERS_MAX) {
+        fail(parser, token.offset, token.length, "the expression has too many quantifiers");
+        return node;
+    }
+    node->quantifier = expression->quantifier_count++;
+    expression->quantifiers[node->quantifier].local = true;
+    if (outer != SIM_NONE) {
+        expression->quantifiers[outer].local = false;
+    }
+    parser->quantifier = node->quantifier;
+    next(parser);
+    open = parser->token;
+    next(parser);
+    node->left = parse_condition(parser);
+    if (!parser->broken && parser->token.kind != TOKEN_CLOSE) {
+        fail(parser, open.offset, 1, "this '(' is never closed");
+    }
+    parser->quantifier = outer;
+    next(parser);
     return node;
 }
 
 /* A word alone is a name; with a point in it, a reference. */
 static struct expression_node *parse_word(struct parser *parser)
 {
-    static const char *const functions[] = {"each", "count", "min", "max", "sum"};
     struct token token = parser->token;
     const char *text =
         arena_copy(parser->arena, parser->expression->text + token.offset, token.length);
     const char *dot = strchr(text, '.');
-    for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
-        size_t blank = strspn(parser->expression->text + parser->position, " ");
-        if (token_is(parser, functions[i]) &&
-            parser->expression->text[parser->position + blank] == '(') {
-            fail_quoting(parser, &token, "the function ", " comes with globs, in a later version");
-            return node_new(parser, EXPRESSION_NAME, &token);
-        }
-    }
     if (dot != NULL) {
         struct expression_node *reference = reference_new(parser, &token, text, dot);
         next(parser);
@@ -270,6 +317,9 @@ static struct expression_node *parse_word(struct parser *parser)
         node->op = EXPRESSION_CONSTANT;
         node->type = EXPRESSION_TRUTH;
         node->value = token_is(parser, "true");
+    } else if (strpbrk(text, "*?") != NULL) {
+        fail_quoting(parser, &token, "",
+                     " names parts; say which property, as in each(web*.state == running)");
     } else if (strchr(text, '/') != NULL) {
         fail_quoting(parser, &token, "",
                      " is neither a reference nor a word; a division stands between spaces");
@@ -310,7 +360,8 @@ static struct expression_node *parse_factor(struct parser *parser)
         return node;
     }
     if (token.kind == TOKEN_WORD) {
-        return parse_word(parser);
+        enum expression_operator op = quantifier_at(parser);
+        return op == EXPRESSION_OPERATORS ? parse_word(parser) : parse_quantifier(parser, op);
     }
     if (token.kind == TOKEN_END) {
         fail(parser, token.offset, 1, "the expression ends where a value is expected");
@@ -425,7 +476,10 @@ struct expression *expression_parse(struct arena *arena, struct diagnostics *dia
     /* Each reference takes at least three characters, "a.b". */
     expression->references =
         arena_alloc(arena, (length / 3 + 1) * sizeof(expression->references[0]));
-    struct parser parser = {.arena = arena, .diagnostics = diagnostics, .expression = expression};
+    struct parser parser = {.arena = arena,
+                            .diagnostics = diagnostics,
+                            .expression = expression,
+                            .quantifier = SIM_NONE};
     next(&parser);
     expression->root = parse_condition(&parser);
     if (!parser.broken && parser.token.kind != TOKEN_END) {

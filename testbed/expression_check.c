@@ -10,6 +10,7 @@
 struct checker {
     struct expression *expression;
     const struct scenario *scenario;
+    struct arena *arena;
     struct diagnostics *diagnostics;
 };
 
@@ -75,74 +76,145 @@ static void report_unknown_property(const struct checker *checker,
     }
 }
 
-static bool resolve_reference(const struct checker *checker, struct expression_node *node)
+/* A name of several parts that stands in no quantifier. */
+static bool refuse_several(const struct checker *checker, const struct expression_node *node,
+                           const struct expression_reference *reference,
+                           const struct scenario_name *entry)
 {
-    struct expression_reference *reference = &checker->expression->references[node->reference];
-    const struct scenario_name *entry = part_names_find(checker->scenario, reference->part_text);
+    const char *part = reference->part_text, *property = reference->property_text;
+    char quoted[DIAGNOSTICS_QUOTE_BYTES];
+    uint32_t repetitions = entry == NULL ? 1 : part_names_repetitions(checker->scenario, entry);
+    if (reference->quantifier != SIM_NONE && (repetitions > 1 || expression_is_glob(part))) {
+        return true; /* the quantifier was not bound, for a reason that is said where it stands */
+    }
+    if (repetitions > 1) {
+        CHECK_ERROR(checker, node,
+                    "'%s' fires %u times; write each(%s.%s) or any(%s.%s), or one of them: "
+                    "%s-1.%s",
+                    part, (unsigned)repetitions, part, property, part, property, part, property);
+        return true;
+    }
+    if (expression_is_glob(part)) {
+        CHECK_ERROR(checker, node,
+                    "%s speaks of several parts; write each(%s.%s), any(%s.%s), or another "
+                    "function of them",
+                    node_text(checker, node, quoted), part, property, part, property);
+        return true;
+    }
+    return false;
+}
+
+static void report_unknown_part(const struct checker *checker, const struct expression_node *node,
+                                const struct expression_reference *reference)
+{
     char quoted[DIAGNOSTICS_QUOTE_BYTES], hint[DIAGNOSTICS_QUOTE_BYTES];
-    if (entry == NULL) {
-        struct nearest_word nearest;
-        nearest_word_init(&nearest, reference->part_text);
-        if (diagnostics_count(checker->diagnostics) < 2 * DIAGNOSTICS_KEPT) {
-            part_names_offer(checker->scenario, UINT32_MAX, UINT32_MAX, &nearest);
-        }
-        CHECK_ERROR(
-            checker, node,
-            "nothing is named %s; expected a part of the scenario or an item of its timeline%s",
-            diagnostics_quote(reference->part_text, quoted), nearest_word_hint(&nearest, hint));
-        return false;
+    struct nearest_word nearest;
+    nearest_word_init(&nearest, reference->part_text);
+    if (diagnostics_count(checker->diagnostics) < 2 * DIAGNOSTICS_KEPT) {
+        part_names_offer(checker->scenario, UINT32_MAX, UINT32_MAX, &nearest);
     }
-    reference->part = entry->part;
-    if (entry->part.kind == SCENARIO_ACTION &&
-        checker->scenario->timeline[entry->part.index].kind == SCENARIO_ACTION_UNSET) {
-        return false; /* what the item does could not be read, and that has been said */
-    }
-    uint32_t class_bit = property_class(checker->scenario, entry->part);
-    reference->property = property_find(class_bit, reference->property_text);
-    if (reference->property == NULL) {
-        report_unknown_property(checker, node, reference, class_bit);
-        return false;
-    }
+    CHECK_ERROR(checker, node,
+                "nothing is named %s; expected a part of the scenario or an item of its timeline%s",
+                diagnostics_quote(reference->part_text, quoted), nearest_word_hint(&nearest, hint));
+}
+
+static void set_type(struct expression_node *node, const struct property_row *row)
+{
     static const enum expression_type types[] = {
         [PROPERTY_QUANTITY] = EXPRESSION_QUANTITY, [PROPERTY_INSTANT] = EXPRESSION_INSTANT,
         [PROPERTY_WORD] = EXPRESSION_WORD,         [PROPERTY_NODE] = EXPRESSION_WORD,
         [PROPERTY_FLAG] = EXPRESSION_TRUTH,
     };
-    node->type = types[reference->property->type];
-    node->unit = reference->property->unit;
+    node->type = types[row->type];
+    node->unit = row->unit;
+}
+
+static bool resolve_reference(const struct checker *checker, struct expression_node *node)
+{
+    struct expression_reference *reference = &checker->expression->references[node->reference];
+    const struct scenario_name *entry = part_names_find(checker->scenario, reference->part_text);
+    if (reference->rows != NULL) { /* expression_bind has looked */
+        set_type(node, reference->property);
+        return true;
+    }
+    bool bound = reference->part.kind != SCENARIO_NO_PART;
+    if (!bound && refuse_several(checker, node, reference, entry)) {
+        return false;
+    }
+    if (!bound && entry == NULL) {
+        report_unknown_part(checker, node, reference);
+        return false;
+    }
+    if (!bound) {
+        reference->part = entry->part;
+    }
+    if (reference->part.kind == SCENARIO_ACTION &&
+        checker->scenario->timeline[reference->part.index].kind == SCENARIO_ACTION_UNSET) {
+        return false; /* what the item does could not be read, and that has been said */
+    }
+    uint32_t class_bit = property_class(checker->scenario, reference->part);
+    reference->property = property_resolve(checker->arena, class_bit, reference->property_text);
+    if (reference->property == NULL) {
+        report_unknown_property(checker, node, reference, class_bit);
+        return false;
+    }
+    set_type(node, reference->property);
     return true;
 }
 
 /* ---- words --------------------------------------------------------------------------------------------------------- */
 
-/* The bare word `name` is compared with the property: one of its words, or a node. */
+/* The property as one of the parts of a quantifier has it, or as the one part does. */
+static const struct property_row *row_at(const struct checker *checker,
+                                         const struct expression_reference *reference,
+                                         uint32_t index)
+{
+    if (reference->rows == NULL) {
+        return index == 0 ? reference->property : NULL;
+    }
+    uint32_t count = checker->expression->quantifiers[reference->quantifier].part_count;
+    return index < count ? reference->rows[index] : NULL;
+}
+
+static bool check_node_name(const struct checker *checker, const struct expression_node *name)
+{
+    char quoted[DIAGNOSTICS_QUOTE_BYTES], hint[DIAGNOSTICS_QUOTE_BYTES];
+    const struct scenario_name *entry = part_names_find(checker->scenario, name->word);
+    if (entry != NULL && entry->part.kind == SCENARIO_NODE) {
+        return true;
+    }
+    struct nearest_word nearest;
+    nearest_word_init(&nearest, name->word);
+    part_names_offer(checker->scenario, UINT32_C(1) << SCENARIO_NODE, 0, &nearest);
+    CHECK_ERROR(checker, name, "%s is not the name of a node%s",
+                diagnostics_quote(name->word, quoted), nearest_word_hint(&nearest, hint));
+    return false;
+}
+
+/* The bare word `name` is compared with the property: a node, or a word that one of its parts can have. */
 static bool check_word(const struct checker *checker, const struct expression_node *name,
                        const struct expression_node *reference_node)
 {
     const struct expression_reference *reference =
         &checker->expression->references[reference_node->reference];
     char quoted[DIAGNOSTICS_QUOTE_BYTES], hint[DIAGNOSTICS_QUOTE_BYTES], list[512] = "";
+    const struct property_row *row, *before = NULL;
     struct nearest_word nearest;
     nearest_word_init(&nearest, name->word);
     diagnostics_quote(name->word, quoted);
     if (reference->property->type == PROPERTY_NODE) {
-        const struct scenario_name *entry = part_names_find(checker->scenario, name->word);
-        if (entry != NULL && entry->part.kind == SCENARIO_NODE) {
-            return true;
-        }
-        part_names_offer(checker->scenario, UINT32_C(1) << SCENARIO_NODE, 0, &nearest);
-        CHECK_ERROR(checker, name, "%s is not the name of a node%s", quoted,
-                    nearest_word_hint(&nearest, hint));
-        return false;
+        return check_node_name(checker, name);
     }
-    for (uint32_t i = 0; reference->property->words[i] != NULL; i++) {
-        size_t used = strlen(list);
-        if (strcmp(reference->property->words[i], name->word) == 0) {
-            return true;
+    for (uint32_t at = 0; (row = row_at(checker, reference, at)) != NULL; before = row, at++) {
+        for (uint32_t i = 0; row != before && row->words[i] != NULL; i++) {
+            size_t used = strlen(list);
+            if (strcmp(row->words[i], name->word) == 0) {
+                return true;
+            }
+            nearest_word_offer(&nearest, row->words[i]);
+            snprintf(list + used, sizeof(list) - used, "%s%s", used == 0 ? "" : ", ",
+                     row->words[i]);
         }
-        nearest_word_offer(&nearest, reference->property->words[i]);
-        snprintf(list + used, sizeof(list) - used, "%s%s", used == 0 ? "" : ", ",
-                 reference->property->words[i]);
     }
     CHECK_ERROR(checker, name, "'%s.%s' is never %s; it is one of %s%s", reference->part_text,
                 reference->property_text, quoted, list, nearest_word_hint(&nearest, hint));
@@ -325,8 +397,9 @@ static bool check_node(const struct checker *checker, struct expression_node *no
 static bool is_count_with_share(const struct expression_node *count,
                                 const struct expression_node *share)
 {
-    return count->op == EXPRESSION_REFERENCE && is_unit(count, QUANTITY_COUNT) &&
-           share->op == EXPRESSION_CONSTANT && is_unit(share, QUANTITY_SHARE);
+    return (count->op == EXPRESSION_REFERENCE || count->op == EXPRESSION_COUNT) &&
+           is_unit(count, QUANTITY_COUNT) && share->op == EXPRESSION_CONSTANT &&
+           is_unit(share, QUANTITY_SHARE);
 }
 
 static bool check_comparison(const struct checker *checker, struct expression_node *node)
@@ -363,8 +436,85 @@ static bool check_negate(const struct checker *checker, struct expression_node *
     return true;
 }
 
+/* ---- quantifiers ----------------------------------------------------------------------------------------------------- */
+
+static bool is_each(const struct expression_node *node)
+{
+    return node->op == EXPRESSION_EACH || node->op == EXPRESSION_ANY;
+}
+
+/* Whether anything in the tree is looked up. */
+static bool has_reference(const struct expression_node *node)
+{
+    return node != NULL && (node->op == EXPRESSION_REFERENCE || has_reference(node->left) ||
+                            has_reference(node->right));
+}
+
+/* each(V) < C becomes each(V < C), and C < each(V) becomes each(C < V): the two nodes change places. */
+static bool move_comparison_inside(const struct checker *checker, struct expression_node *node)
+{
+    bool on_left = is_each(node->left);
+    struct expression_node *each = on_left ? node->left : node->right;
+    struct expression_node *other = on_left ? node->right : node->left;
+    if (is_each(other)) {
+        CHECK_ERROR(checker, node,
+                    "both sides speak of several parts; compare inside one, as in "
+                    "each(web*.longest-pause < 1s), or use max() or min()");
+        return false;
+    }
+    if (has_reference(other)) {
+        checker->expression->quantifiers[each->quantifier].local = false;
+    }
+    struct expression_node comparison = *node;
+    comparison.left = on_left ? each->left : other;
+    comparison.right = on_left ? other : each->left;
+    *node = *each;
+    node->left = each;
+    *each = comparison;
+    return true;
+}
+
+static bool check_quantifier(const struct checker *checker, struct expression_node *node)
+{
+    const struct expression_node *of = node->left;
+    const char *word = checker->expression->text + node->offset;
+    char quoted[DIAGNOSTICS_QUOTE_BYTES];
+    bool condition = of->type == EXPRESSION_TRUTH || of->type == EXPRESSION_INSTANT;
+    bool quantity = of->type == EXPRESSION_QUANTITY;
+    switch (node->op) {
+    case EXPRESSION_EACH:
+    case EXPRESSION_ANY:
+        node->type = EXPRESSION_TRUTH;
+        if (!condition) {
+            CHECK_ERROR(checker, node,
+                        "'%.*s' is given %s, and that is compared with nothing; a comparison "
+                        "stands inside the parentheses or right behind them",
+                        (int)node->length, word, type_words(of));
+        }
+        return condition;
+    case EXPRESSION_COUNT:
+        result(node, QUANTITY_COUNT);
+        return check_condition(checker, of);
+    default:
+        node->type = of->type;
+        node->unit = node->op == EXPRESSION_AVERAGE && of->unit == QUANTITY_COUNT ? QUANTITY_FACTOR
+                                                                                  : of->unit;
+        if (quantity || (of->type == EXPRESSION_INSTANT &&
+                         (node->op == EXPRESSION_MIN || node->op == EXPRESSION_MAX))) {
+            return true;
+        }
+        CHECK_ERROR(checker, node, "'%.*s' needs quantities, and %s is %s", (int)node->length, word,
+                    node_text(checker, of, quoted), type_words(of));
+        return false;
+    }
+}
+
 static bool check_node(const struct checker *checker, struct expression_node *node)
 {
+    if (expression_is_comparison(node) && (is_each(node->left) || is_each(node->right)) &&
+        !move_comparison_inside(checker, node)) {
+        return false;
+    }
     bool left = node->left == NULL || check_node(checker, node->left);
     bool right = node->right == NULL || check_node(checker, node->right);
     if (!left || !right) {
@@ -394,15 +544,24 @@ static bool check_node(const struct checker *checker, struct expression_node *no
         return true;
     case EXPRESSION_REFERENCE:
         return resolve_reference(checker, node);
+    case EXPRESSION_EACH:
+    case EXPRESSION_ANY:
+    case EXPRESSION_COUNT:
+    case EXPRESSION_MIN:
+    case EXPRESSION_MAX:
+    case EXPRESSION_SUM:
+    case EXPRESSION_AVERAGE:
+        return check_quantifier(checker, node);
     default:
         return check_comparison(checker, node);
     }
 }
 
-bool expression_check(struct expression *expression, const struct scenario *scenario,
+bool expression_check(struct expression *expression, struct scenario *scenario,
                       struct diagnostics *diagnostics)
 {
-    struct checker checker = {expression, scenario, diagnostics};
+    struct checker checker = {expression, scenario, &scenario->arena, diagnostics};
     SIM_ASSERT(expression->root != NULL);
-    return check_node(&checker, expression->root) && check_condition(&checker, expression->root);
+    return expression_bind(expression, scenario, &scenario->arena, diagnostics) &&
+           check_node(&checker, expression->root) && check_condition(&checker, expression->root);
 }

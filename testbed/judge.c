@@ -4,6 +4,8 @@
 #include "nic/net.h"
 #include "sim/assert.h"
 #include "testbed/judge_private.h"
+#include "testbed/name_range.h"
+#include "testbed/part_names.h"
 #include "testbed/run_records.h"
 #include "vm/vm_records.h"
 
@@ -25,25 +27,18 @@ const char *judge_step_word(enum judge_step step)
 /* Paths of origins are names of parts, for link directions with a sign behind. Resolved once for each origin. */
 static struct scenario_part part_named(const struct scenario *scenario, const char *path)
 {
+    char name[2 * NAME_BYTES_MAX + 32];
     size_t length = strlen(path);
     if (length > 0 && (path[length - 1] == '>' || path[length - 1] == '<')) {
         length--;
     }
-#define LOOK(kind, array, count)                                                                   \
-    for (uint32_t i = 0; i < scenario->count; i++) {                                               \
-        if (strlen(scenario->array[i].name) == length &&                                           \
-            strncmp(scenario->array[i].name, path, length) == 0) {                                 \
-            return (struct scenario_part){kind, i};                                                \
-        }                                                                                          \
+    if (length >= sizeof name) {
+        return (struct scenario_part){SCENARIO_NO_PART, SIM_NONE};
     }
-    LOOK(SCENARIO_ACTION, timeline, item_count)
-    LOOK(SCENARIO_VM, vms, vm_count)
-    LOOK(SCENARIO_NODE, nodes, node_count)
-    LOOK(SCENARIO_CLIENT, clients, client_count)
-    LOOK(SCENARIO_NETWORK, networks, network_count)
-    LOOK(SCENARIO_LINK, links, link_count)
-#undef LOOK
-    return (struct scenario_part){SCENARIO_NO_PART, SIM_NONE};
+    memcpy(name, path, length);
+    name[length] = '\0';
+    const struct scenario_name *entry = part_names_find(scenario, name);
+    return entry != NULL ? entry->part : (struct scenario_part){SCENARIO_NO_PART, SIM_NONE};
 }
 
 struct scenario_part judge_part_of(struct judge *judge, uint32_t origin)
@@ -126,545 +121,6 @@ static void learn_kinds(struct judge *judge)
     }
 }
 
-/* ---- migrations ---------------------------------------------------------------------------------------------------------------- */
-
-static struct judge_migration *migration_of(struct judge *judge, int64_t request)
-{
-    if (request < 1 || (uint64_t)request > judge->scenario->item_count ||
-        judge->scenario->timeline[request - 1].kind != SCENARIO_MIGRATE) {
-        return NULL;
-    }
-    return &judge->items[request - 1].migration;
-}
-
-static void end_migration(struct judge *judge, uint32_t item, sim_time now, bool completed,
-                          const char *how)
-{
-    struct judge_migration *m = &judge->items[item].migration;
-    m->ended = true;
-    m->completed = completed;
-    m->ended_at = now;
-    m->step = JUDGE_DONE;
-    m->step_at[JUDGE_DONE] = now;
-    snprintf(m->how, sizeof m->how, "%s", how);
-    judge->items[item].ended_at = now;
-    snprintf(judge->items[item].how, sizeof judge->items[item].how, "%s", how);
-}
-
-static void take_ordered(struct judge *judge, struct judge_migration *m,
-                         const struct record *record)
-{
-    struct scenario_part node = judge_part_of(judge, record->origin);
-    m->ordered = true;
-    m->started = record->time;
-    m->from_node = node.kind == SCENARIO_NODE ? node.index : SIM_NONE;
-}
-
-static void take_step(struct judge_migration *m, const struct record *record)
-{
-    for (uint32_t step = 0; step < JUDGE_STEPS; step++) {
-        if (strcmp(judge_step_word((enum judge_step)step), record->text) == 0) {
-            m->step = (enum judge_step)step;
-            m->step_at[step] = record->time;
-        }
-    }
-}
-
-static void take_round(struct judge_migration *m, const struct record *record)
-{
-    if (m->round_count == m->rounds_capacity) {
-        m->rounds_capacity = m->rounds_capacity == 0 ? 16 : m->rounds_capacity * 2;
-        m->rounds = realloc(m->rounds, m->rounds_capacity * sizeof *m->rounds);
-        SIM_ASSERT(m->rounds != NULL);
-    }
-    struct judge_round *round = &m->rounds[m->round_count];
-    const int64_t *v = record->values;
-    *round = (struct judge_round){
-        .round = (uint32_t)v[1],
-        .pages = (uint64_t)v[2],
-        .zero_pages = (uint64_t)v[3],
-        .bytes = (uint64_t)v[4],
-        .took = v[5],
-        .dirtied = (uint64_t)v[6],
-        .pause_if_stopped = v[7],
-        .began = record->time - v[5],
-        .dirtied_before = m->round_count > 0 ? m->rounds[m->round_count - 1].dirtied : 0,
-    };
-    m->round_count++;
-    m->has_final = m->step >= JUDGE_STOP_COPY;
-    m->pages_sent += round->pages;
-    m->zero_pages += round->zero_pages;
-    m->bytes_sent += round->bytes;
-}
-
-static void take_handover(struct judge_migration *m, const struct record *record)
-{
-    m->handover_given += strcmp(record->text, "given") == 0;
-    m->handover_owned += strcmp(record->text, "owned") == 0;
-    m->handover_taken_back += strcmp(record->text, "taken back") == 0;
-}
-
-/* Of a migration, and of the drain that it is a part of. */
-static void migration_changed(struct judge *judge, uint32_t item)
-{
-    const struct scenario_item *i = &judge->scenario->timeline[item];
-    judge_changed(judge, (struct scenario_part){SCENARIO_ACTION, item});
-    if (i->of_drain) {
-        judge_changed(judge, (struct scenario_part){SCENARIO_ACTION, i->drain});
-    }
-}
-
-static void take_pace(struct judge_migration *m, const struct record *record)
-{
-    uint64_t rate = (uint64_t)record->values[2];
-    if (rate > 0 && (m->rate_least_bps == 0 || rate < m->rate_least_bps)) {
-        m->rate_least_bps = rate;
-    }
-    m->rate_most_bps = rate > m->rate_most_bps ? rate : m->rate_most_bps;
-    m->skipped_pages += (uint64_t)record->values[3];
-}
-
-static void take_throttled(struct judge_migration *m, const struct record *record)
-{
-    m->throttled_round = (uint32_t)record->values[1];
-    m->throttled_left = (uint32_t)record->values[2];
-    if (m->first_throttled_round == 0) {
-        m->first_throttled_round = m->throttled_round;
-    }
-}
-
-/* Once for each attempt. */
-static void take_packed(struct judge_migration *m, const struct record *record)
-{
-    struct judge_packed *packed = &m->packed[strcmp(record->text, "target") == 0];
-    packed->pages += (uint64_t)record->values[1];
-    packed->before += (uint64_t)record->values[2];
-    packed->after += (uint64_t)record->values[3];
-    packed->busy += record->values[4];
-}
-
-static void take_migration(struct judge *judge, enum judge_kind kind, const struct record *record)
-{
-    struct judge_migration *m = migration_of(judge, record->values[0]);
-    if (m == NULL) {
-        return;
-    }
-    uint32_t item = (uint32_t)(record->values[0] - 1);
-    switch (kind) {
-    case KIND_MIGRATION_ORDERED:
-        take_ordered(judge, m, record);
-        break;
-    case KIND_MIGRATION_STEP:
-        take_step(m, record);
-        break;
-    case KIND_MIGRATION_ROUND:
-        take_round(m, record);
-        break;
-    case KIND_MIGRATION_RULE:
-        snprintf(m->rule, sizeof m->rule, "%s", record->text);
-        break;
-    case KIND_MIGRATION_HANDOVER:
-        take_handover(m, record);
-        break;
-    case KIND_MIGRATION_PACE:
-        take_pace(m, record);
-        break;
-    case KIND_MIGRATION_THROTTLED:
-        take_throttled(m, record);
-        break;
-    case KIND_MIGRATION_PACKED:
-        take_packed(m, record);
-        break;
-    default:
-        end_migration(judge, item, record->time, record->values[1] != 0, record->text);
-        break;
-    }
-    migration_changed(judge, item);
-}
-
-/* The source of a migration lost power before the commit point: nobody is left to say that it ended. */
-static void end_with_source(struct judge *judge, uint32_t node, sim_time now)
-{
-    for (uint32_t i = 0; i < judge->scenario->item_count; i++) {
-        struct judge_migration *m = &judge->items[i].migration;
-        if (judge->scenario->timeline[i].kind == SCENARIO_MIGRATE && m->ordered && !m->ended &&
-            m->from_node == node && m->handover_given == 0) {
-            end_migration(judge, i, now, false, "the source lost power");
-            migration_changed(judge, i);
-        }
-    }
-}
-
-/* ---- VMs ------------------------------------------------------------------------------------------------------------------------- */
-
-/* Migrations of a VM that are under way. */
-static void note_pause(struct judge *judge, uint32_t vm, sim_time now)
-{
-    for (uint32_t i = 0; i < judge->scenario->item_count; i++) {
-        const struct scenario_item *item = &judge->scenario->timeline[i];
-        struct judge_migration *m = &judge->items[i].migration;
-        if (item->kind == SCENARIO_MIGRATE && item->action.migrate.vm == vm && m->ordered &&
-            !m->ended) {
-            m->paused_known = true;
-            m->running_known = false;
-            m->paused_at = now;
-            judge_changed(judge, (struct scenario_part){SCENARIO_ACTION, i});
-        }
-    }
-}
-
-static void note_run(struct judge *judge, uint32_t vm, uint32_t node, sim_time now)
-{
-    for (uint32_t i = 0; i < judge->scenario->item_count; i++) {
-        const struct scenario_item *item = &judge->scenario->timeline[i];
-        struct judge_migration *m = &judge->items[i].migration;
-        if (item->kind == SCENARIO_MIGRATE && item->action.migrate.vm == vm && m->paused_known &&
-            !m->running_known) {
-            m->running_known = true;
-            m->resumed_at = now;
-            m->resumed_node = node;
-            migration_changed(judge, i);
-        }
-    }
-}
-
-static void stands_still(struct judge *judge, uint32_t vm, sim_time now)
-{
-    struct judge_vm *v = &judge->vms[vm];
-    if (v->still_since == SIM_NEVER) {
-        v->still_since = now;
-        judge_time_passes(judge, vm);
-    }
-}
-
-static void moves_again(struct judge *judge, struct scenario_part part, sim_time now)
-{
-    struct judge_vm *v = &judge->vms[part.index];
-    if (v->still_since != SIM_NEVER) {
-        if (now - v->still_since > v->longest_pause) {
-            v->longest_pause = now - v->still_since;
-        }
-        judge_evaluate_part(judge, part); /* J3: paused-for at its longest */
-    }
-    v->still_since = SIM_NEVER;
-}
-
-/* A VM that hangs stands still, as one that is paused. What is paused, off or lost meanwhile does not run because it thaws. */
-static void take_vm_machine(struct judge *judge, struct scenario_part part,
-                            const struct record *record)
-{
-    struct judge_vm *v = &judge->vms[part.index];
-    v->asked_off = strcmp(record->text, "off") == 0;
-    if (strcmp(record->text, "frozen") == 0 && v->state == JUDGE_VM_RUNNING) {
-        v->state = JUDGE_VM_FROZEN;
-        stands_still(judge, part.index, record->time);
-    } else if (strcmp(record->text, "thawed") == 0 && v->state == JUDGE_VM_FROZEN) {
-        moves_again(judge, part, record->time);
-        v->state = JUDGE_VM_RUNNING;
-    }
-    judge_changed(judge, part);
-}
-
-static void take_vm(struct judge *judge, enum judge_kind kind, const struct record *record)
-{
-    struct scenario_part part = judge_part_of(judge, record->origin);
-    if (part.kind != SCENARIO_VM) {
-        return;
-    }
-    struct judge_vm *v = &judge->vms[part.index];
-    uint32_t host = (uint32_t)record->values[1];
-    uint32_t node = judge_part_of(judge, host).index;
-    switch (kind) {
-    case KIND_VM_CREATED:
-        v->instances++;
-        return;
-    case KIND_VM_RUNS:
-        moves_again(judge, part, record->time);
-        v->state = JUDGE_VM_RUNNING;
-        v->node = node;
-        note_run(judge, part.index, node, record->time);
-        break;
-    case KIND_VM_PAUSED:
-        v->state = JUDGE_VM_PAUSED;
-        stands_still(judge, part.index, record->time);
-        note_pause(judge, part.index, record->time);
-        break;
-    default: /* gone */
-        SIM_ASSERT(v->instances > 0);
-        v->instances--;
-        if (record->values[2] != 0) {
-            v->state = v->asked_off ? JUDGE_VM_OFF : JUDGE_VM_LOST;
-            stands_still(judge, part.index, record->time);
-        } else if (v->instances == 0 && v->state == JUDGE_VM_PAUSED) {
-            v->state = v->asked_off ? JUDGE_VM_OFF : JUDGE_VM_LOST;
-        }
-        v->asked_off = false;
-        break;
-    }
-    judge_changed(judge, part);
-}
-
-/* ---- traffic ----------------------------------------------------------------------------------------------------------------------- */
-
-static void take_latency(struct judge_latency *latency, sim_time value)
-{
-    if (latency->count == 0 || value < latency->min) {
-        latency->min = value;
-    }
-    if (value > latency->max) {
-        latency->max = value;
-    }
-    latency->sum += value;
-    latency->count++;
-}
-
-static void take_gap(struct judge_item *item, sim_time now)
-{
-    sim_time from = item->ping.last_reply != SIM_NEVER ? item->ping.last_reply : item->started_at;
-    if (now - from > item->ping.longest_gap) {
-        item->ping.longest_gap = now - from;
-        item->ping.gap_from = from;
-        item->ping.gap_to = now;
-    }
-    item->ping.last_reply = now;
-    item->ping.open = false;
-}
-
-static void take_traffic(struct judge *judge, enum judge_kind kind, const struct record *record)
-{
-    struct scenario_part part = judge_part_of(judge, record->origin);
-    if (part.kind != SCENARIO_ACTION) {
-        return;
-    }
-    struct judge_item *item = &judge->items[part.index];
-    switch (kind) {
-    case KIND_PING_SENT:
-    case KIND_REQUEST_SENT:
-        item->ping.sent++;
-        item->ping.open = true;
-        break;
-    case KIND_PING_REPLY:
-    case KIND_REQUEST_DONE:
-        item->ping.received++;
-        take_gap(item, record->time);
-        take_latency(&item->latency, record->values[1]);
-        break;
-    case KIND_PING_LOST:
-    case KIND_REQUEST_LOST:
-        item->ping.lost++;
-        break;
-    case KIND_BULK_PROGRESS:
-        item->bulk_bytes = (uint64_t)record->values[0];
-        break;
-    case KIND_BULK_DONE:
-        item->bulk_bytes = (uint64_t)record->values[0];
-        item->bulk_took = record->values[1];
-        item->bulk_damaged = (uint64_t)record->values[2];
-        item->bulk_done = true;
-        break;
-    default:
-        break;
-    }
-    judge_changed(judge, part);
-}
-
-/* ---- frames and connections ----------------------------------------------------------------------------------------------------------- */
-
-static bool strikes(const struct scenario_fault *fault)
-{
-    for (uint32_t kind = 0; kind < FAULT_KINDS; kind++) {
-        if (fault->value[kind] != QUANTITY_ABSENT &&
-            (fault_table[kind].ways & FAULT_STRIKES) != 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Something happened to a frame because of a fault: it has hit. What a machine or a switch loses while it is struck is no hit of its own. */
-static void take_hit(struct judge *judge, const struct record *record)
-{
-    for (uint32_t i = 0; record->cause != 0 && i < judge->scenario->item_count; i++) {
-        if (judge->items[i].fault_first <= record->cause &&
-            record->cause <= judge->items[i].fault_last &&
-            !strikes(&judge->scenario->timeline[i].action.fault)) {
-            judge->items[i].hits++;
-            judge_changed(judge, (struct scenario_part){SCENARIO_ACTION, i});
-        }
-    }
-}
-
-static void take_claim(struct judge *judge, const struct record *record)
-{
-    for (uint32_t i = 0; i < judge->scenario->item_count; i++) {
-        if (judge->items[i].fault_first <= record->cause &&
-            record->cause <= judge->items[i].fault_last) {
-            judge->items[i].claimed_address = (uint32_t)record->values[0];
-        }
-    }
-    take_hit(judge, record);
-}
-
-static void take_frame_lost(struct judge *judge, const struct record *record)
-{
-    struct scenario_part part = judge_part_of(judge, record->origin);
-    if (part.kind == SCENARIO_NETWORK) { /* in the switch */
-        judge->networks[part.index].drops++;
-        judge_changed(judge, part);
-    }
-    if (part.kind == SCENARIO_LINK) {
-        judge->links[part.index].drops++;
-        uint32_t network = judge->scenario->links[part.index].network;
-        judge->networks[network].drops++;
-        judge_changed(judge, part);
-        judge_changed(judge, (struct scenario_part){SCENARIO_NETWORK, network});
-    }
-    take_hit(judge, record);
-}
-
-static void take_link_totals(struct judge *judge, const struct record *record)
-{
-    struct scenario_part part = judge_part_of(judge, record->origin);
-    if (part.kind != SCENARIO_LINK) {
-        return;
-    }
-    struct judge_traffic *totals[2] = {
-        &judge->links[part.index], &judge->networks[judge->scenario->links[part.index].network]};
-    for (uint32_t i = 0; i < 2; i++) {
-        totals[i]->frames += (uint64_t)record->values[0];
-        totals[i]->bytes += (uint64_t)record->values[1];
-        if ((uint64_t)record->values[3] > totals[i]->queue_peak) {
-            totals[i]->queue_peak = (uint64_t)record->values[3];
-        }
-        totals[i]->known = true;
-    }
-}
-
-/* A time-out at one of the two nodes of a migration counts for the step that the migration is in; on a bulk transfer's flow, for that. */
-static void take_timeout(struct judge *judge, const struct record *record)
-{
-    struct scenario_part node = judge_part_of(judge, record->origin);
-    for (uint32_t i = 0; i < judge->scenario->item_count; i++) {
-        const struct scenario_item *item = &judge->scenario->timeline[i];
-        struct judge_migration *m = &judge->items[i].migration;
-        if (item->kind == SCENARIO_MIGRATE && node.kind == SCENARIO_NODE && m->ordered &&
-            !m->ended && (node.index == m->from_node || node.index == m->to_node)) {
-            m->timeouts[m->step]++;
-            sim_time since = record->time - record->values[2];
-            m->waited[m->step] +=
-                record->time - (since > m->waited_until ? since : m->waited_until);
-            m->waited_until = record->time;
-            judge_changed(judge, (struct scenario_part){SCENARIO_ACTION, i});
-        }
-    }
-    for (uint32_t i = 0; i < judge->scenario->item_count; i++) {
-        const struct scenario_item *item = &judge->scenario->timeline[i];
-        if (item->kind == SCENARIO_BULK && item->action.bulk.from.kind == node.kind &&
-            item->action.bulk.from.index == node.index && judge->items[i].started_at != SIM_NEVER &&
-            judge->items[i].ended_at == SIM_NEVER) {
-            judge->items[i].timeouts++;
-        }
-    }
-}
-
-/* The connection of a migration that is connecting: its peer's address says which network it goes over. */
-/* Connections of a request: those that its client opens to its port, at the address that the first of them had. */
-static void count_connection(struct judge *judge, struct scenario_part part,
-                             const struct record *record)
-{
-    for (uint32_t i = 0; i < judge->scenario->item_count; i++) {
-        const struct scenario_item *item = &judge->scenario->timeline[i];
-        struct judge_item *j = &judge->items[i];
-        uint32_t server = (uint32_t)record->values[3];
-        if (item->kind == SCENARIO_REQUEST && j->started_at != SIM_NEVER &&
-            item->action.request.from.kind == part.kind &&
-            item->action.request.from.index == part.index &&
-            item->action.request.port == record->values[4] &&
-            (j->server == 0 || j->server == server)) {
-            j->reconnects += j->server == server;
-            j->server = server;
-            judge_changed(judge, (struct scenario_part){SCENARIO_ACTION, i});
-            return;
-        }
-    }
-}
-
-static void take_tcp_opened(struct judge *judge, const struct record *record)
-{
-    count_connection(judge, judge_part_of(judge, record->origin), record);
-    struct scenario_part node = judge_part_of(judge, record->origin);
-    for (uint32_t i = 0; i < judge->scenario->item_count && node.kind == SCENARIO_NODE; i++) {
-        struct judge_migration *m = &judge->items[i].migration;
-        if (!m->ordered || m->ended || m->step != JUDGE_CONNECT || m->from_node != node.index) {
-            continue;
-        }
-        for (uint32_t n = 0; n < judge->scenario->network_count; n++) {
-            const struct scenario_subnet *subnet = &judge->scenario->networks[n].subnet;
-            uint32_t hosts = UINT32_MAX >> subnet->prefix;
-            if (((uint32_t)record->values[3] & ~hosts) == subnet->address) {
-                m->network = n;
-            }
-        }
-    }
-}
-
-static void take_tcp_closed(struct judge *judge, const struct record *record)
-{
-    struct scenario_part part = judge_part_of(judge, record->origin);
-    for (uint32_t i = 0; i < judge->scenario->item_count; i++) {
-        const struct scenario_item *item = &judge->scenario->timeline[i];
-        if (item->kind == SCENARIO_BULK && item->action.bulk.from.kind == part.kind &&
-            item->action.bulk.from.index == part.index && judge->items[i].started_at != SIM_NEVER) {
-            judge->items[i].retransmissions += (uint64_t)record->values[3];
-        }
-    }
-}
-
-/* ---- drains ----------------------------------------------------------------------------------------------------------------------------- */
-
-static void take_drain(struct judge *judge, enum judge_kind kind, const struct record *record)
-{
-    struct scenario_part part = judge_part_of(judge, record->origin);
-    if (part.kind != SCENARIO_ACTION) {
-        return;
-    }
-    struct judge_item *item = &judge->items[part.index];
-    if (kind == KIND_DRAIN_MOVES) {
-        item->migration.to_node = judge_part_of(judge, (uint32_t)record->values[1]).index;
-    } else {
-        item->stays = realloc(item->stays, (item->stay_count + 1) * sizeof *item->stays);
-        SIM_ASSERT(item->stays != NULL);
-        item->stays[item->stay_count] = strdup(record->text);
-        SIM_ASSERT(item->stays[item->stay_count] != NULL);
-        item->stay_count++;
-    }
-    judge_changed(judge, part);
-}
-
-void judge_drain(const struct judge *judge, uint32_t item, struct judge_drain *out)
-{
-    const struct scenario_drain *drain = &judge->scenario->timeline[item].action.drain;
-    SIM_ASSERT(judge->scenario->timeline[item].kind == SCENARIO_DRAIN);
-    *out = (struct judge_drain){
-        .failed = judge->items[item].stay_count,
-        .longest_pause = SIM_NEVER,
-        .longest_item = SIM_NONE,
-        .stays = (const char *const *)judge->items[item].stays,
-        .stay_count = judge->items[item].stay_count,
-    };
-    for (uint32_t i = drain->first_move; i < drain->first_move + judge->scenario->vm_count; i++) {
-        const struct judge_migration *m = &judge->items[i].migration;
-        out->moved += m->ended && m->completed;
-        out->failed += m->ended && !m->completed;
-        sim_time pause = m->resumed_at - m->paused_at;
-        if (m->paused_known && m->running_known &&
-            (out->longest_item == SIM_NONE || pause > out->longest_pause)) {
-            out->longest_pause = pause;
-            out->longest_item = i;
-        }
-    }
-}
-
 /* ---- actions and machines ------------------------------------------------------------------------------------------------------------- */
 
 static void take_action(struct judge *judge, enum judge_kind kind, const struct record *record)
@@ -692,8 +148,8 @@ static void take_action(struct judge *judge, enum judge_kind kind, const struct 
         item->ended_at = record->time;
         snprintf(item->how, sizeof item->how, "%s", record->text);
         if (judge->scenario->timeline[part.index].kind == SCENARIO_MIGRATE) {
-            end_migration(judge, part.index, record->time, false, record->text);
-            migration_changed(judge, part.index);
+            judge_end_migration(judge, part.index, record->time, false, record->text);
+            judge_migration_changed(judge, part.index);
         }
     }
     judge_changed(judge, part);
@@ -704,7 +160,7 @@ static void take_machine(struct judge *judge, const struct record *record)
     struct scenario_part part = judge_part_of(judge, record->origin);
     const char *state = record->text;
     if (part.kind == SCENARIO_VM) {
-        take_vm_machine(judge, part, record);
+        judge_take_vm_machine(judge, part, record);
         return;
     }
     if (part.kind != SCENARIO_NODE && part.kind != SCENARIO_CLIENT) {
@@ -716,7 +172,7 @@ static void take_machine(struct judge *judge, const struct record *record)
              : strcmp(state, "frozen") == 0 ? JUDGE_FROZEN
                                             : JUDGE_RUNNING;
     if (*power == JUDGE_POWERED_DOWN && part.kind == SCENARIO_NODE) {
-        end_with_source(judge, part.index, record->time);
+        judge_end_with_source(judge, part.index, record->time);
     }
     judge_changed(judge, part);
 }
@@ -770,6 +226,7 @@ static void take_node_guests(struct judge *judge, const struct record *record)
 void judge_rest(struct judge *judge)
 {
     judge_free_watches(judge);
+    judge_free_expectations(judge);
     judge->finished = true;
 }
 
@@ -778,9 +235,12 @@ void judge_take(struct judge *judge, const struct record *record)
     if (judge->finished) { /* the world is being taken down: that is not what the run did */
         return;
     }
-    enum judge_kind kind =
-        record->kind < judge->kind_count ? (enum judge_kind)judge->kinds[record->kind] : KIND_OTHER;
+    uint8_t known = record->kind < judge->kind_count ? judge->kinds[record->kind] : KIND_OTHER;
+    enum judge_kind kind = (enum judge_kind)(known & ~JUDGE_KIND_IN_SEQUENCE);
     judge->now = record->time;
+    if ((known & JUDGE_KIND_IN_SEQUENCE) != 0) {
+        judge_take_in_sequence(judge, record);
+    }
     switch (kind) {
     case KIND_OTHER:
         return;
@@ -794,36 +254,36 @@ void judge_take(struct judge *judge, const struct record *record)
         take_machine(judge, record);
         break;
     case KIND_FRAME_LOST:
-        take_frame_lost(judge, record);
+        judge_take_frame_lost(judge, record);
         break;
     case KIND_FRAME_CHANGED:
-        take_hit(judge, record);
+        judge_take_hit(judge, record);
         break;
     case KIND_ARP_CLAIMED:
-        take_claim(judge, record);
+        judge_take_claim(judge, record);
         break;
     case KIND_LINK_TOTALS:
-        take_link_totals(judge, record);
+        judge_take_link_totals(judge, record);
         break;
     case KIND_NODE_TOTALS:
         take_node_totals(judge, record);
         break;
     case KIND_TCP_OPENED:
-        take_tcp_opened(judge, record);
+        judge_take_tcp_opened(judge, record);
         break;
     case KIND_TCP_TIMEOUT:
-        take_timeout(judge, record);
+        judge_take_timeout(judge, record);
         break;
     case KIND_TCP_RECOVERY:
         break;
     case KIND_TCP_CLOSED:
-        take_tcp_closed(judge, record);
+        judge_take_tcp_closed(judge, record);
         break;
     case KIND_VM_CREATED:
     case KIND_VM_RUNS:
     case KIND_VM_PAUSED:
     case KIND_VM_GONE:
-        take_vm(judge, kind, record);
+        judge_take_vm(judge, kind, record);
         break;
     case KIND_VM_TOTALS:
         take_vm_totals(judge, record);
@@ -846,14 +306,14 @@ void judge_take(struct judge *judge, const struct record *record)
     case KIND_MIGRATION_PACE:
     case KIND_MIGRATION_THROTTLED:
     case KIND_MIGRATION_PACKED:
-        take_migration(judge, kind, record);
+        judge_take_migration(judge, kind, record);
         break;
     case KIND_DRAIN_MOVES:
     case KIND_DRAIN_STAYS:
-        take_drain(judge, kind, record);
+        judge_take_drain(judge, kind, record);
         break;
     default:
-        take_traffic(judge, kind, record);
+        judge_take_traffic(judge, kind, record);
         break;
     }
     judge_evaluate_changed(judge);
@@ -912,8 +372,10 @@ struct judge *judge_new(const struct scenario *scenario, struct recorder *record
     for (uint32_t i = 0; i < scenario->vm_count; i++) {
         judge->vms[i].node = SIM_NONE;
         judge->vms[i].still_since = SIM_NEVER;
+        judge->vms[i].longest_downtime = SIM_NEVER;
     }
     learn_kinds(judge);
+    judge_number_parts(judge);
     recorder_listen(recorder, SIM_NONE, listen, judge);
     return judge;
 }
@@ -921,8 +383,10 @@ struct judge *judge_new(const struct scenario *scenario, struct recorder *record
 void judge_free(struct judge *judge)
 {
     judge_free_watches(judge);
+    judge_free_expectations(judge);
     for (uint32_t i = 0; i < judge->scenario->item_count; i++) {
         free(judge->items[i].migration.rounds);
+        histogram_close(&judge->items[i].latency.times);
         for (uint32_t s = 0; s < judge->items[i].stay_count; s++) {
             free(judge->items[i].stays[s]);
         }
@@ -940,6 +404,7 @@ void judge_free(struct judge *judge)
     free(judge->links);
     free(judge->networks);
     free(judge->expectations);
+    free(judge->readers);
     free(judge);
 }
 
@@ -958,7 +423,7 @@ void judge_finish(struct judge *judge, sim_time now)
         bool waits = judge->scenario->timeline[i].kind == SCENARIO_REQUEST || item->ping.lost > 0;
         if (item->ping.open && item->ended_at == SIM_NEVER && waits) {
             sim_time reply = item->ping.last_reply;
-            take_gap(item, now); /* the gap that nothing has closed */
+            judge_take_gap(item, now); /* the gap that nothing has closed */
             item->ping.last_reply = reply;
         }
     }

@@ -6,13 +6,17 @@
  *  J1. Nothing but records and the scenario goes into a value; reading a recording gives the same values.
  *  J2. A watched expression is evaluated after every record that changes a part it reads, and, where it reads a value that grows with
  *      time alone (paused-for), at the instants when the growing value passes one of the expression's time constants.
+ *      What changed since the last time is looked up, and nothing else: a condition on a thousand parts costs what one part costs.
  *  J3. The value of such a property just before it falls back is seen too: paused-for at its longest, before the VM runs. */
 #ifndef ORRERY_TESTBED_JUDGE_H
 #define ORRERY_TESTBED_JUDGE_H
 
 #include "sim/recorder.h"
 #include "testbed/expression.h"
+#include "testbed/histogram.h"
 #include "testbed/property_table.h"
+
+#define JUDGE_ACTUAL_BYTES 160u
 
 struct judge;
 
@@ -76,6 +80,7 @@ struct judge_ping {
 struct judge_latency {
     sim_time min, max, sum;
     uint64_t count;
+    struct histogram times;
 };
 
 /* A drain: what became of the node's VMs. */
@@ -92,6 +97,8 @@ struct judge_vm {
     uint32_t node; /* SIM_NONE before it first ran */
     uint32_t instances;
     sim_time still_since, longest_pause;
+    sim_time
+        longest_downtime; /* of its migrations; SIM_NEVER: none has paused it and run it again */
     uint64_t pages_written;
     bool totals_known;
     bool asked_off; /* an administrator switched it off: what goes now is not lost */
@@ -149,7 +156,7 @@ struct judge_expectation {
     enum truth held; /* true: pass; unknown: it spoke of something that never happened */
     sim_time
         decided_at; /* when never, always or within was decided; SIM_NEVER for those judged at the end */
-    char actual[96];
+    char actual[JUDGE_ACTUAL_BYTES];
 };
 /* Watches all expectations of the scenario; before the run. */
 void judge_expect(struct judge *judge);

@@ -9,6 +9,7 @@
 #include "testbed/name_range.h"
 #include "testbed/part_names.h"
 #include "testbed/policy_rules.h"
+#include "testbed/timeline_expand.h"
 
 /* A name that was read, to be looked up when all are known. */
 struct reference {
@@ -376,9 +377,7 @@ static void fill_map_list(struct loader *loader, const struct schema_key *key,
         return;
     }
     const struct schema_map *map = key->map;
-    /* One more than there are: of the timeline it may become the item of `sweep`. */
-    unsigned char *items =
-        arena_alloc(&loader->scenario->arena, (node->child_count + 1) * map->bytes);
+    unsigned char *items = arena_alloc(&loader->scenario->arena, node->child_count * map->bytes);
     uint32_t count = 0;
     for (const struct yaml_node *child = node->first_child; child != NULL; child = child->next) {
         if (!count_value(loader, child->place)) {
@@ -752,48 +751,6 @@ static void fill_map(struct loader *loader, const struct schema_map *map,
 
 /* ---- names --------------------------------------------------------------------------------------------------------- */
 
-/* The fault of `sweep` is an item behind those that the file lists; fill_map_list has left room for it. */
-static void add_sweep_item(struct scenario *scenario)
-{
-    struct scenario_sweep *sweep = &scenario->sweep;
-    scenario->item_count = scenario->listed_item_count;
-    if (sweep->source == NULL) {
-        return;
-    }
-    if (scenario->timeline == NULL) {
-        scenario->timeline = arena_alloc(&scenario->arena, sizeof(*scenario->timeline));
-    }
-    sweep->item = scenario->item_count++;
-    scenario->timeline[sweep->item] = (struct scenario_item){
-        .source = sweep->source,
-        .name = "sweep",
-        .trigger = SCENARIO_AT,
-        .nth = 1,
-        .kind = SCENARIO_FAULT,
-    };
-}
-
-static void name_items(struct loader *loader)
-{
-    struct scenario *scenario = loader->scenario;
-    struct scenario_name *names =
-        arena_alloc(&scenario->arena, scenario->item_count * sizeof(*names));
-    uint32_t ordinals[SCENARIO_ACTIONS] = {0};
-    for (uint32_t i = 0; i < scenario->item_count; i++) {
-        struct scenario_item *item = &scenario->timeline[i];
-        SIM_ASSERT(item->kind < SCENARIO_ACTIONS);
-        ordinals[item->kind]++;
-        item->named = item->name != NULL;
-        if (!item->named) {
-            item->name = arena_print(&scenario->arena, "%s%u", scenario_action_word(item->kind),
-                                     (unsigned)ordinals[item->kind]);
-        }
-        names[i] = (struct scenario_name){
-            item->name, {SCENARIO_ACTION, i}, loader_place(item->source, "as")};
-    }
-    part_names_add(scenario, names, scenario->item_count, loader->diagnostics);
-}
-
 static void resolve(struct loader *loader, bool links)
 {
     for (struct reference *reference = loader->references; reference != NULL;
@@ -885,11 +842,11 @@ void loader_load(struct scenario *scenario, const struct yaml_node *root,
     if (loader.too_large) {
         return;
     }
-    add_sweep_item(scenario);
-    name_items(&loader);
+    timeline_expand(scenario, diagnostics);
     resolve(&loader, false);
     make_links(&loader);
     resolve(&loader, true);
+    timeline_expand_actions(scenario);
     if (scenario->sweep.source != NULL) {
         scenario->timeline[scenario->sweep.item].action.fault = scenario->sweep.fault;
     }

@@ -17,8 +17,8 @@ static bool is_digit(char c)
 
 bool name_is_reserved(const char *text)
 {
-    static const char *const words[] = {"and",  "or",    "not", "true", "false", "null",
-                                        "each", "count", "min", "max",  "sum"};
+    static const char *const words[] = {"and", "or",    "not", "true", "false", "null", "each",
+                                        "any", "count", "min", "max",  "sum",   "avg"};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         if (strcmp(text, words[i]) == 0) {
             return true;
@@ -40,7 +40,7 @@ static bool name_check(const char *text, size_t length, const char **error)
     }
     for (size_t i = 0; i < length; i++) {
         if (text[i] == '*' || text[i] == '?' || text[i] == '[') {
-            *error = "is a glob, which a later version brings; write the name in full";
+            *error = "is a glob; write the name in full";
             return false;
         }
         if (!is_letter(text[i]) && !is_digit(text[i]) && text[i] != '-' && text[i] != '_') {
@@ -145,6 +145,41 @@ void name_range_get(const struct name_range *range, uint32_t index, char out[NAM
     }
     SIM_ASSERT(used <= NAME_BYTES_MAX);
     out[used] = '\0';
+}
+
+/* The last `*` is where matching goes on, one character further, after a mismatch: no other needs to be tried again, for what stands
+ * before it has matched the shortest way. But `limit` ends what a `*` may stand for, and is no `?`. */
+static bool glob_matches(const char *glob, const char *text, char limit)
+{
+    const char *star = NULL, *from = NULL;
+    while (*text != '\0') {
+        if (*glob == '*') {
+            star = ++glob;
+            from = text;
+        } else if (*glob == *text || (*glob == '?' && *text != limit)) {
+            glob++;
+            text++;
+        } else if (star != NULL && *from != limit) {
+            glob = star;
+            text = ++from;
+        } else {
+            return false;
+        }
+    }
+    while (*glob == '*') {
+        glob++;
+    }
+    return *glob == '\0';
+}
+
+bool name_glob_matches(const char *glob, const char *name)
+{
+    return glob_matches(glob, name, '/');
+}
+
+bool text_glob_matches(const char *glob, const char *text)
+{
+    return glob_matches(glob, text, '\0'); /* the end of the text is never reached inside */
 }
 
 int name_compare(const char *a, const char *b)

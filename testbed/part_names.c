@@ -83,6 +83,15 @@ const struct scenario_name *part_names_find(const struct scenario *scenario, con
     return NULL;
 }
 
+uint32_t part_names_repetitions(const struct scenario *scenario, const struct scenario_name *entry)
+{
+    if (entry->part.kind != SCENARIO_ACTION) {
+        return 1;
+    }
+    const struct scenario_item *item = &scenario->timeline[entry->part.index];
+    return item->repetitions > 1 && strcmp(item->name, entry->name) != 0 ? item->repetitions : 1;
+}
+
 static bool fits(const struct scenario *scenario, uint32_t parts, uint32_t actions,
                  struct scenario_part part)
 {
@@ -97,8 +106,26 @@ void part_names_offer(const struct scenario *scenario, uint32_t parts, uint32_t 
                       struct nearest_word *nearest)
 {
     for (uint32_t i = 0; i < scenario->name_count; i++) {
-        if (fits(scenario, parts, actions, scenario->names[i].part)) {
-            nearest_word_offer(nearest, scenario->names[i].name);
+        const struct scenario_name *entry = &scenario->names[i];
+        bool given = strcmp(entry->name, scenario_given_name(scenario, entry->part)) == 0;
+        if (fits(scenario, parts, actions, entry->part) && given) {
+            nearest_word_offer(nearest, entry->name);
+        }
+    }
+}
+
+void part_names_offer_globs(const struct scenario *scenario, struct arena *arena,
+                            struct nearest_word *nearest)
+{
+    for (uint32_t i = 0; i < scenario->name_count && i < 2 * NAME_RANGE_COUNT_MAX; i++) {
+        const char *name = scenario->names[i].name;
+        size_t length = strlen(name);
+        nearest_word_offer(nearest, name);
+        while (length > 0 && name[length - 1] >= '0' && name[length - 1] <= '9') {
+            length--;
+        }
+        if (name[length] != '\0') {
+            nearest_word_offer(nearest, arena_print(arena, "%.*s*", (int)length, name));
         }
     }
 }
@@ -131,8 +158,15 @@ bool part_names_resolve(const struct scenario *scenario, const struct schema_key
     diagnostics_quote(text, quoted);
     const struct scenario_name *entry = part_names_find(scenario, text);
     if (entry != NULL && fits(scenario, key->parts, key->actions, entry->part)) {
+        const char *given = scenario_given_name(scenario, entry->part);
         *out = entry->part;
-        return true;
+        if (strcmp(entry->name, given) != 0) {
+            diagnostics_error(diagnostics, place,
+                              "%s is one of the times that '%s' fires; an action names all of "
+                              "them, as '%s'",
+                              quoted, given, given);
+        }
+        return strcmp(entry->name, given) == 0;
     }
     struct schema_key one = *key;
     one.type = key->type == SCHEMA_INDEX_LIST  ? SCHEMA_INDEX

@@ -13,6 +13,9 @@ void part_names_add(struct scenario *scenario, const struct scenario_name *names
 /* The entry of a name; NULL if nothing bears it. */
 const struct scenario_name *part_names_find(const struct scenario *scenario, const char *name);
 
+/* How many items of the timeline the entry stands for: those of one that fires several times, from its part on; otherwise 1. */
+uint32_t part_names_repetitions(const struct scenario *scenario, const struct scenario_name *entry);
+
 /* The part that `text` names, if it is of one of the kinds that `key` wants; otherwise one error at `place`, with the nearest name. */
 bool part_names_resolve(const struct scenario *scenario, const struct schema_key *key,
                         const char *text, struct source_place place,
@@ -27,5 +30,8 @@ bool part_name_fits(const char *pattern, const char *name);
 /* The nearest name among parts whose kind is in `parts` and, for actions, whose action is in `actions`. */
 void part_names_offer(const struct scenario *scenario, uint32_t parts, uint32_t actions,
                       struct nearest_word *nearest);
+/* The same among all names, and among globs like those that they suggest: `web7` suggests `web*`. */
+void part_names_offer_globs(const struct scenario *scenario, struct arena *arena,
+                            struct nearest_word *nearest);
 
 #endif

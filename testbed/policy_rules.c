@@ -308,6 +308,8 @@ static struct scenario_item move_of(struct scenario *scenario, const struct scen
         .named = true,
         .trigger = SCENARIO_TRIGGER_UNSET,
         .nth = 1,
+        .repetition = 1,
+        .repetitions = 1,
         .kind = SCENARIO_MIGRATE,
         .of_drain = true,
     };
@@ -323,6 +325,7 @@ static struct scenario_item move_of(struct scenario *scenario, const struct scen
         .policy = drain->policy,
         .compress = drain->compress,
     };
+    move.given = move.name;
     return move;
 }
 

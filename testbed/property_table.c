@@ -6,18 +6,27 @@
 
 #define QUANTITY(quantity) .type = PROPERTY_QUANTITY, .unit = (quantity)
 #define WORDS(list)        .type = PROPERTY_WORD, .words = (list)
-#define NODE               PROPERTY_CLASS(SCENARIO_NODE)
-#define CLIENT             PROPERTY_CLASS(SCENARIO_CLIENT)
-#define VM                 PROPERTY_CLASS(SCENARIO_VM)
-#define NETWORK            PROPERTY_CLASS(SCENARIO_NETWORK)
-#define LINK               PROPERTY_CLASS(SCENARIO_LINK)
-#define PING               PROPERTY_OF(SCENARIO_PING)
-#define REQUEST            PROPERTY_OF(SCENARIO_REQUEST)
-#define BULK               PROPERTY_OF(SCENARIO_BULK)
-#define VIDEO              PROPERTY_OF(SCENARIO_VIDEO)
-#define MIGRATE            PROPERTY_OF(SCENARIO_MIGRATE)
-#define FAULT              PROPERTY_OF(SCENARIO_FAULT)
-#define DRAIN              PROPERTY_OF(SCENARIO_DRAIN)
+#define PERCENTILE(class, name, percent, ppm, what)                                                \
+    {                                                                                              \
+        class, name ".p" percent, QUANTITY(QUANTITY_TIME),                                         \
+            .percentile_ppm = (ppm),                                                               \
+            .meaning = percent " % of the " what " took at most this long."                        \
+    }
+#define PERCENTILES(class, name, what)                                                             \
+    PERCENTILE(class, name, "50", 500000, what), PERCENTILE(class, name, "90", 900000, what),      \
+        PERCENTILE(class, name, "99", 990000, what), PERCENTILE(class, name, "99.9", 999000, what)
+#define NODE    PROPERTY_CLASS(SCENARIO_NODE)
+#define CLIENT  PROPERTY_CLASS(SCENARIO_CLIENT)
+#define VM      PROPERTY_CLASS(SCENARIO_VM)
+#define NETWORK PROPERTY_CLASS(SCENARIO_NETWORK)
+#define LINK    PROPERTY_CLASS(SCENARIO_LINK)
+#define PING    PROPERTY_OF(SCENARIO_PING)
+#define REQUEST PROPERTY_OF(SCENARIO_REQUEST)
+#define BULK    PROPERTY_OF(SCENARIO_BULK)
+#define VIDEO   PROPERTY_OF(SCENARIO_VIDEO)
+#define DRAIN   PROPERTY_OF(SCENARIO_DRAIN)
+#define MIGRATE PROPERTY_OF(SCENARIO_MIGRATE)
+#define FAULT   PROPERTY_OF(SCENARIO_FAULT)
 
 static const char *const machine_states[] = {"running", "frozen", "powered-down", NULL};
 static const char *const vm_states[] = {"running",      "paused", "frozen",
@@ -78,6 +87,7 @@ const struct property_row property_table[] = {
     {PING, "rtt.mean", QUANTITY(QUANTITY_TIME),
      .meaning = "Mean round trip, rounded down to the nanosecond."},
     {PING, "rtt.max", QUANTITY(QUANTITY_TIME), .meaning = "Longest round trip."},
+    PERCENTILES(PING, "rtt", "round trips"),
     /* request */
     {REQUEST, "sent", QUANTITY(QUANTITY_COUNT), .meaning = "Requests sent."},
     {REQUEST, "answered", QUANTITY(QUANTITY_COUNT), .meaning = "Responses received whole."},
@@ -93,6 +103,7 @@ const struct property_row property_table[] = {
      .meaning = "Mean time from request to whole response, rounded down."},
     {REQUEST, "latency.max", QUANTITY(QUANTITY_TIME),
      .meaning = "Longest time from request to whole response."},
+    PERCENTILES(REQUEST, "latency", "requests"),
     /* tcp-bulk */
     {BULK, "outcome", WORDS(bulk_outcomes), .meaning = "What came of it, once it has ended."},
     {BULK, "bytes-received", QUANTITY(QUANTITY_SIZE),
@@ -127,10 +138,12 @@ const struct property_row property_table[] = {
      .meaning = "What it does now; `lost` with the host that ran it."},
     {VM, "node", .type = PROPERTY_NODE, .meaning = "The node that runs it, or ran it last."},
     {VM, "memory", QUANTITY(QUANTITY_SIZE), .meaning = "Its RAM."},
+    {VM, "downtime", QUANTITY(QUANTITY_TIME),
+     .meaning = "The longest that one of its migrations kept it from running."},
     {VM, "paused-for", QUANTITY(QUANTITY_TIME),
-     .meaning = "How long it has been standing still now; 0 while it runs."},
+     .meaning = "How long it has been standing still now; 0 while it runs.", .grows = true},
     {VM, "longest-pause", QUANTITY(QUANTITY_TIME),
-     .meaning = "The longest time it has been standing still."},
+     .meaning = "The longest time it has been standing still.", .grows = true},
     {VM, "pages-written", QUANTITY(QUANTITY_COUNT),
      .meaning = "Stores by its guest that each touched one page."},
     {VM, "pages-read", QUANTITY(QUANTITY_COUNT),
@@ -170,4 +183,47 @@ const struct property_row *property_find(uint32_t class_bit, const char *name)
         }
     }
     return NULL;
+}
+
+/* "95", "99.95": millionths of the whole; 0 for what is none, or not between 0 and 100. At most four decimals stay whole in millionths. */
+static uint32_t read_percentile(const char *text)
+{
+    uint32_t whole = 0, part = 0, scale = 10000;
+    const char *at = text;
+    for (; *at >= '0' && *at <= '9' && at < text + 2; at++) {
+        whole = whole * 10 + (uint32_t)(*at - '0');
+    }
+    if (at == text || (text[0] == '0' && at - text > 1)) {
+        return 0;
+    }
+    if (*at == '.' && at[1] != '\0') {
+        for (at++; *at >= '0' && *at <= '9' && scale > 1; at++) {
+            scale /= 10;
+            part += (uint32_t)(*at - '0') * scale;
+        }
+    }
+    return *at == '\0' ? whole * 10000 + part : 0;
+}
+
+const struct property_row *property_resolve(struct arena *arena, uint32_t class_bit,
+                                            const char *name)
+{
+    const struct property_row *found = property_find(class_bit, name);
+    for (uint32_t i = 0; i < property_table_count && found == NULL; i++) {
+        const struct property_row *row = &property_table[i];
+        const char *digits = row->percentile_ppm != 0 ? strstr(row->name, ".p") : NULL;
+        if (digits == NULL || (row->classes & class_bit) == 0) {
+            continue;
+        }
+        size_t prefix = (size_t)(digits + 2 - row->name);
+        uint32_t ppm = strncmp(row->name, name, prefix) == 0 ? read_percentile(name + prefix) : 0;
+        if (ppm != 0) {
+            struct property_row *own = arena_alloc(arena, sizeof(*own));
+            *own = *row;
+            own->name = arena_copy(arena, name, strlen(name));
+            own->percentile_ppm = ppm;
+            found = own;
+        }
+    }
+    return found;
 }

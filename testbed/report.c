@@ -11,6 +11,7 @@
 #define ROUNDS_SHOWN_LAST  6u
 /* Verdicts of expectations stand in one column where the texts are not longer than this. */
 #define EXPECT_COLUMNS 60u
+#define EXPECT_INDENT  8u /* behind "expect" */
 
 /* ---- the verdict ---------------------------------------------------------------------------------------------------------------- */
 
@@ -315,6 +316,20 @@ static uint32_t expect_width(const struct scenario *scenario)
     return width;
 }
 
+/* Why nobody knows. */
+static const char *doubt_of(const struct page *page, const struct scenario_expect *expect,
+                            const struct judge_expectation *expectation)
+{
+    if (page->result->interrupted && expect->kind == SCENARIO_EXPECT_THAT) {
+        return "the run was interrupted";
+    }
+    if (expect->kind == SCENARIO_EXPECT_WITHIN) {
+        return "its time was not over when the run ended, or never began";
+    }
+    bool several = expect->holds == NULL || expect->holds->quantifier_count > 0;
+    return several ? expectation->actual : "it speaks of something that never happened";
+}
+
 static void print_expectation(const struct page *page, uint32_t index, uint32_t width,
                               uint32_t verdict_width)
 {
@@ -324,17 +339,18 @@ static void print_expectation(const struct page *page, uint32_t index, uint32_t 
     static const char *const words[] = {
         [TRUTH_FALSE] = "fail", [TRUTH_TRUE] = "pass", [TRUTH_UNKNOWN] = "unknown"};
     judge_expectation(page->result->judge, index, &expectation);
-    fprintf(page->out, "expect  %-*s    ", (int)width, expect->text);
+    if (strlen(expect->text) > EXPECT_COLUMNS) { /* on lines of its own */
+        fputs("expect  ", page->out);
+        report_wrap(page->out, EXPECT_INDENT, EXPECT_INDENT + 2, expect->text);
+        fprintf(page->out, "%*s    ", (int)(EXPECT_INDENT + width), "");
+    } else {
+        fprintf(page->out, "expect  %-*s    ", (int)width, expect->text);
+    }
     const char *word = words[expectation.held];
     print_word(page, color_of(expectation.held), word);
     fprintf(page->out, "%*s", (int)(verdict_width - (uint32_t)strlen(word)), "");
     if (expectation.held == TRUTH_UNKNOWN) {
-        fputs(expect->kind == SCENARIO_EXPECT_THAT && page->result->interrupted
-                  ? "   the run was interrupted"
-              : expect->kind == SCENARIO_EXPECT_WITHIN
-                  ? "   its time was not over when the run ended, or never began"
-                  : "   it speaks of something that never happened",
-              page->out);
+        fprintf(page->out, "   %s", doubt_of(page, expect, &expectation));
     } else {
         fprintf(page->out, "   %s", expectation.actual);
     }

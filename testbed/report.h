@@ -26,6 +26,8 @@ struct run_result {
     char hash_text[17];
     sim_time simulated_ns;
     uint64_t events;
+    uint64_t
+        draws; /* of chance, as sim/chance.h counts them; 0: another seed decides nothing else */
     const char *version;
 };
 
@@ -37,5 +39,7 @@ int run_result_exit_status(const struct run_result *result);
 bool report_print(FILE *out, const struct run_result *result, bool color);
 /* The JSON document of docs/formats.md (schema 1). False where writing failed. */
 bool report_json(FILE *out, const struct run_result *result);
+/* Its `metrics` alone, in one line: for those who have many runs. */
+bool report_metrics_json(FILE *out, const struct run_result *result);
 
 #endif

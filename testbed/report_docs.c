@@ -18,7 +18,12 @@ enum field_type {
     TEXTS,
     METRICS,
     OBJECT,
-    OBJECTS
+    OBJECTS,
+    NUMBER,
+    RUN_VERDICT,
+    WORDS,
+    ANYTHING,
+    REPORT
 };
 
 struct field {
@@ -96,6 +101,7 @@ static const struct field document_fields[] = {
     {"run_hash", TEXT, "16 hexadecimal digits: equal for equal runs", NULL, false},
     {"simulated_ns", INTEGER, "simulated time at the end", NULL, false},
     {"events", INTEGER, "events that ran", NULL, false},
+    {"draws", INTEGER, "draws of chance; 0: with another seed the same would happen", NULL, false},
     {"ended", TEXT, "why the run ended", NULL, false},
     {"happened", TEXTS, "what happened, to whom: the sentences of the report", NULL, false},
     {"metrics", METRICS, "every property that has a value, sorted by name", NULL, false},
@@ -105,6 +111,100 @@ static const struct field document_fields[] = {
     {"expectations", OBJECTS, "in the scenario's order", expectation_fields, false},
     {"oracles", OBJECTS, "what holds in every run", oracle_fields, false},
     {"repeat", OBJECT, "how to see it again", repeat_fields, false},
+    {0},
+};
+
+/* ---- documents of several runs ---------------------------------------------------------------------------------------------------------- */
+
+static const struct field cell_fields[] = {
+    {"cell", TEXT, "as `--cell` takes it", NULL, false},
+    {"values", WORDS, "what each varied name is in it", NULL, false},
+    {"verdict", RUN_VERDICT, "of its run", NULL, false},
+    {"status", INTEGER, "exit status of its run", NULL, false},
+    {"message", TEXT, "what failed first; empty where all held", NULL, false},
+    {"repeat", OBJECT, "how to see it again", repeat_fields, false},
+    {"report", REPORT, "the document of its run", NULL, true},
+    {0},
+};
+static const struct field table_fields[] = {
+    {"schema", INTEGER, "version of this document: 1", NULL, false},
+    {"orrery", TEXT, "version of the program", NULL, false},
+    {"scenario", TEXT, "the file, as it was given", NULL, false},
+    {"columns", TEXTS, "the metrics that the table shows", NULL, false},
+    {"best", TEXT_OR_NULL, "the cell that is marked; null where none is", NULL, false},
+    {"cells", OBJECTS, "in the order of the table", cell_fields, false},
+    {0},
+};
+static const struct field sweep_group_fields[] = {
+    {"struck", TEXT, "the step, and what the frame was", NULL, false},
+    {"outcome", TEXT, "`held` `failed` `oracle` `unknown` `defect`", NULL, false},
+    {"failed", TEXT, "the oracle or expectation; empty where all held", NULL, false},
+    {"actual", TEXT, "what was found instead", NULL, false},
+    {"points", INTEGER, "how many", NULL, false},
+    {"first_point", INTEGER, "the first of them", NULL, false},
+    {"first_hash", TEXT, "its run hash", NULL, false},
+    {"repeat", TEXT, "the command that repeats the first", NULL, false},
+    {0},
+};
+static const struct field sweep_inner_fields[] = {
+    {"at", TEXT, "as the scenario has it", NULL, false},
+    {"points", INTEGER, "how many there are", NULL, false},
+    {"held", INTEGER, "at how many all held", NULL, false},
+    {"without_fault", TEXT, "what came of the run without the fault", NULL, false},
+    {"groups", OBJECTS, "points of one sort, in the order of their first", sweep_group_fields,
+     false},
+    {0},
+};
+static const struct field sweep_fields[] = {
+    {"schema", INTEGER, "version of this document: 1", NULL, false},
+    {"orrery", TEXT, "version of the program", NULL, false},
+    {"scenario", TEXT, "the file, as it was given", NULL, false},
+    {"name", TEXT, "the scenario's name", NULL, false},
+    {"seed", INTEGER, "the seed of all chances", NULL, false},
+    {"verdict", VERDICT, "of all runs", NULL, false},
+    {"run_hash", TEXT, "of the points and their run hashes, in order", NULL, false},
+    {"sweep", OBJECT, "what came of the points", sweep_inner_fields, false},
+    {"repeat", OBJECT, "how to see it again", repeat_fields, false},
+    {0},
+};
+static const struct field suite_run_fields[] = {
+    {"name", TEXT, "file, cell and seed", NULL, false},
+    {"file", TEXT, "the file, as it was found", NULL, false},
+    {"cell", TEXT, "as `--cell` takes it; empty where the file does not vary", NULL, false},
+    {"seed", INTEGER, "the seed of all chances", NULL, true},
+    {"verdict", RUN_VERDICT, "of the run; `skip` for a file that is no scenario", NULL, false},
+    {"status", INTEGER, "exit status, as of `orrery run`", NULL, false},
+    {"failed_by", TEXT, "`oracle` or `expectation`; empty where nothing failed", NULL, false},
+    {"message", TEXT, "what was wrong first; empty where nothing was", NULL, false},
+    {"run_hash", TEXT, "16 hexadecimal digits: equal for equal runs", NULL, true},
+    {"draws", INTEGER, "draws of chance", NULL, true},
+    {"events", INTEGER, "events that ran", NULL, true},
+    {"simulated_ns", INTEGER, "simulated time at the end", NULL, true},
+    {"cpu_seconds", NUMBER, "processor time that it took", NULL, false},
+    {"wall_seconds", NUMBER, "real time that it took", NULL, false},
+    {"metrics", METRICS, "every property that has a value", NULL, false},
+    {"repeat", OBJECT, "how to see it again", repeat_fields, false},
+    {"artifacts", TEXT, "folder with recording, captures and reports of its repeat", NULL, true},
+    {0},
+};
+static const struct field moved_fields[] = {
+    {"name", TEXT, "of the run", NULL, false},
+    {"metric", TEXT, "its name", NULL, false},
+    {"was", ANYTHING, "integer, text, or null where it had no value", NULL, false},
+    {"is", ANYTHING, "the same now", NULL, false},
+    {0},
+};
+static const struct field suite_fields[] = {
+    {"schema", INTEGER, "version of this document: 1", NULL, false},
+    {"orrery", TEXT, "version of the program", NULL, false},
+    {"status", INTEGER, "exit status of the command", NULL, false},
+    {"shard", INTEGER, "which part this was, from 1", NULL, false},
+    {"shards", INTEGER, "of how many", NULL, false},
+    {"seeds_skipped", INTEGER, "runs not made because no chance was drawn", NULL, false},
+    {"wall_seconds", NUMBER, "real time of all runs", NULL, false},
+    {"runs", OBJECTS, "those that were made", suite_run_fields, false},
+    {"moved", OBJECTS, "with `--baseline`: metrics that are not what they were", moved_fields,
+     true},
     {0},
 };
 
@@ -195,6 +295,11 @@ static const char *const type_words[] = {
     [METRICS] = "see [Metrics](#metrics)",
     [OBJECT] = "object",
     [OBJECTS] = "list",
+    [NUMBER] = "number",
+    [RUN_VERDICT] = "`pass` `fail` `unknown` `error` `defect` `skip` `not run`",
+    [WORDS] = "object of texts",
+    [ANYTHING] = "integer, text or null",
+    [REPORT] = "see [The document](#the-document)",
 };
 
 static void print_fields(FILE *out, const char *title, const struct field *fields)
@@ -252,6 +357,24 @@ void report_docs_print(FILE *out)
     }
     print_limits(out);
     print_oracles(out);
+    fputs("\n## Several cells\n\n`orrery run FILE --json OUT` of a scenario that varies writes the "
+          "table, and the document of "
+          "each cell in it.\n",
+          out);
+    print_fields(out, "The table", table_fields);
+    print_fields(out, "cells", cell_fields);
+    fputs("\n## A sweep\n\n`orrery run FILE --json OUT` of a scenario that sweeps, without "
+          "`--point`, "
+          "writes what came of all its points.\n",
+          out);
+    print_fields(out, "The sweep's document", sweep_fields);
+    print_fields(out, "sweep", sweep_inner_fields);
+    print_fields(out, "groups", sweep_group_fields);
+    fputs("\n## A test suite\n\n`orrery test PATH... --json OUT` writes the runs that it made.\n",
+          out);
+    print_fields(out, "The suite", suite_fields);
+    print_fields(out, "runs", suite_run_fields);
+    print_fields(out, "moved", moved_fields);
 }
 
 /* ---- docs/report.schema.json ---------------------------------------------------------------------------------------------------------------- */
@@ -270,6 +393,8 @@ static json_t *words_schema(const char *const *words, size_t count)
 static json_t *field_schema(const struct field *field)
 {
     static const char *const verdicts[] = {"pass", "fail", "unknown"};
+    static const char *const run_verdicts[] = {"pass",   "fail", "unknown", "error",
+                                               "defect", "skip", "not run"};
     static const char *const limits[] = {"none",   "guest",  "link",  "processor",
                                          "losses", "target", "policy"};
     switch (field->type) {
@@ -294,6 +419,17 @@ static json_t *field_schema(const struct field *field)
         return object_schema(field->fields);
     case OBJECTS:
         return json_pack("{s:s,s:o}", "type", "array", "items", object_schema(field->fields));
+    case NUMBER:
+        return json_pack("{s:s}", "type", "number");
+    case RUN_VERDICT:
+        return words_schema(run_verdicts, sizeof run_verdicts / sizeof run_verdicts[0]);
+    case WORDS:
+        return json_pack("{s:s,s:{s:s}}", "type", "object", "additionalProperties", "type",
+                         "string");
+    case ANYTHING:
+        return json_pack("{s:[s,s,s]}", "type", "integer", "string", "null");
+    case REPORT:
+        return json_pack("{s:s}", "$ref", "#/$defs/run");
     }
     return NULL;
 }
@@ -314,20 +450,29 @@ static json_t *object_schema(const struct field *fields)
                      required, "additionalProperties", false);
 }
 
-void report_schema_print(FILE *out)
+/* A document of its own, with what all of them have. */
+static json_t *document_schema(const struct field *fields)
 {
-    json_t *schema = json_object();
-    json_t *document = object_schema(document_fields);
-    json_object_set_new(schema, "$schema",
-                        json_string("https://json-schema.org/draft/2020-12/schema"));
-    json_object_set_new(schema, "title", json_string("The report of a run of orrery"));
-    json_object_update(schema, document);
-    json_decref(document);
-    json_t *properties = json_object_get(schema, "properties");
+    json_t *document = object_schema(fields);
+    json_t *properties = json_object_get(document, "properties");
     json_object_set_new(json_object_get(properties, "schema"), "const",
                         json_integer(REPORT_SCHEMA));
-    json_object_set_new(json_object_get(properties, "run_hash"), "pattern",
+    return document;
+}
+
+void report_schema_print(FILE *out)
+{
+    json_t *run = document_schema(document_fields);
+    json_object_set_new(json_object_get(json_object_get(run, "properties"), "run_hash"), "pattern",
                         json_string("^[0-9a-f]{16}$"));
+    json_t *schema =
+        json_pack("{s:s, s:s, s:[{s:s},{s:s},{s:s},{s:s}], s:{s:o,s:o,s:o,s:o}}", "$schema",
+                  "https://json-schema.org/draft/2020-12/schema", "title",
+                  "What orrery run and orrery test write as JSON", "anyOf", "$ref", "#/$defs/run",
+                  "$ref", "#/$defs/table", "$ref", "#/$defs/suite", "$ref", "#/$defs/sweep",
+                  "$defs", "run", run, "table", document_schema(table_fields), "suite",
+                  document_schema(suite_fields), "sweep", document_schema(sweep_fields));
+    SIM_ASSERT(schema != NULL);
     int error = json_dumpf(schema, out, JSON_INDENT(2));
     SIM_ASSERT(error == 0 || ferror(out));
     fputc('\n', out);

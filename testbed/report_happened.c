@@ -463,8 +463,10 @@ static void tell_fault(const struct teller *teller, uint32_t item)
     report_add_fault(&text, teller->scenario, item);
     if (began == SIM_NEVER) {
         text = (struct report_text){0};
-        report_add(&text, "%s did not begin: %s", i->name,
-                   swept ? "the run came by no such point" : "its condition never became true");
+        report_add(&text, "%s did not begin%s", i->name,
+                   swept                         ? ": the run came by no such point"
+                   : i->trigger == SCENARIO_WHEN ? ": its condition never became true"
+                                                 : "");
         tell(teller, &text);
         return;
     }
@@ -523,7 +525,7 @@ static void tell_order(const struct teller *teller, uint32_t item)
     (void)judge_action_end(teller->judge, item, &how);
     if (i->kind == SCENARIO_CANCEL) {
         report_add(&text, "the end of %s was",
-                   teller->scenario->timeline[i->action.cancel.migration].name);
+                   teller->scenario->timeline[i->action.cancel.migration].given);
     } else {
         report_add(&text, "to run %s on %s by force was",
                    teller->scenario->vms[i->action.force_resume.vm].name,
@@ -607,9 +609,52 @@ static void tell_drains(const struct teller *teller)
 
 /* ---- the whole ----------------------------------------------------------------------------------------------------------------------- */
 
+/* Of an item that fires many times the first few are told, and in place of the others how many there were. */
+#define REPETITIONS_TOLD 3u
+
+static void tell_repetitions(const struct teller *teller, uint32_t first)
+{
+    const struct scenario_item *i = &teller->scenario->timeline[first];
+    struct report_text text = {0};
+    char figure[REPORT_FIGURE_BYTES];
+    uint64_t hits = 0;
+    uint32_t begun = 0;
+    sim_time last = 0;
+    for (uint32_t at = first; at < first + i->repetitions; at++) {
+        sim_time began = judge_action_start(teller->judge, at);
+        if (began != SIM_NEVER) {
+            begun++;
+            last = began > last ? began : last;
+            hits += i->kind == SCENARIO_FAULT ? number_of(teller, at, "hits") : 0;
+        }
+    }
+    if (begun == 0) {
+        report_add(&text, "%s (%s) began none of %u times", i->given, scenario_action_word(i->kind),
+                   (unsigned)i->repetitions);
+    } else {
+        report_add(&text, "%s (%s) began %u times in all, the last at %s", i->given,
+                   scenario_action_word(i->kind), (unsigned)begun, report_instant(last, figure));
+    }
+    if (begun > 0 && begun < i->repetitions) {
+        report_add(&text, ", and %u times not", (unsigned)(i->repetitions - begun));
+    }
+    if (i->kind == SCENARIO_FAULT && i->action.fault.target == SCENARIO_FAULT_LINK && hits > 0) {
+        report_add(&text, "; together they took %s",
+                   report_plural(hits, "frame", "frames", figure));
+    }
+    tell(teller, &text);
+}
+
 static void tell_item(const struct teller *teller, uint32_t item)
 {
     const struct scenario_item *i = &teller->scenario->timeline[item];
+    if (i->repetitions > REPETITIONS_TOLD + 1 && i->repetition > REPETITIONS_TOLD &&
+        i->kind != SCENARIO_STOP && i->kind != SCENARIO_MIGRATE) {
+        if (i->repetition == REPETITIONS_TOLD + 1) {
+            tell_repetitions(teller, item - REPETITIONS_TOLD);
+        }
+        return;
+    }
     bool began = judge_action_start(teller->judge, item) != SIM_NEVER;
     if (!began && i->of_drain) {
         return; /* a VM that it did not move, and said why */

@@ -1,5 +1,6 @@
 /* The report as a JSON document; its fields stand in testbed/report_docs.c. */
 #include "sim/assert.h"
+#include "testbed/part_names.h"
 #include "testbed/report_docs.h"
 #include "testbed/report_private.h"
 
@@ -90,7 +91,9 @@ static json_t *metrics_json(const struct run_result *result)
     struct metrics metrics = {0};
     json_t *object = json_object();
     for (uint32_t i = 0; i < scenario->name_count; i++) {
-        add_part(&metrics, result, scenario->names[i].part);
+        if (part_names_repetitions(scenario, &scenario->names[i]) == 1) {
+            add_part(&metrics, result, scenario->names[i].part);
+        }
     }
     qsort(metrics.items, metrics.count, sizeof *metrics.items, by_name);
     for (size_t i = 0; i < metrics.count; i++) {
@@ -246,6 +249,7 @@ bool report_json(FILE *out, const struct run_result *result)
     set_text(document, "run_hash", result->hash_text);
     set_integer(document, "simulated_ns", (uint64_t)result->simulated_ns);
     set_integer(document, "events", result->events);
+    set_integer(document, "draws", result->draws);
     set_text(document, "ended", result->ended != NULL ? result->ended : "");
     report_happened(result, add_line, happened);
     set(document, "happened", happened);
@@ -257,5 +261,13 @@ bool report_json(FILE *out, const struct run_result *result)
     set(document, "repeat", repeat);
     bool written = json_dumpf(document, out, JSON_INDENT(2)) == 0 && fputc('\n', out) != EOF;
     json_decref(document);
+    return written && ferror(out) == 0;
+}
+
+bool report_metrics_json(FILE *out, const struct run_result *result)
+{
+    json_t *metrics = metrics_json(result);
+    bool written = json_dumpf(metrics, out, JSON_COMPACT) == 0;
+    json_decref(metrics);
     return written && ferror(out) == 0;
 }

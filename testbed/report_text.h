@@ -53,7 +53,7 @@ void report_wrap(FILE *out, uint32_t at, uint32_t indent, const char *text);
 
 /* ---- tables --------------------------------------------------------------------------------------------------------------- */
 
-#define REPORT_TABLE_COLUMNS 10u
+#define REPORT_TABLE_COLUMNS 32u
 
 struct report_table;
 

@@ -483,34 +483,64 @@ static bool concerns(const struct facts *facts, const struct scenario_fault *fau
     return false;
 }
 
-/* Faults that acted on its nodes and links while it was under way, and the step that they met it in. */
+/* Whether a fault acted on its nodes or links while it was under way. */
+static bool met(const struct facts *facts, uint32_t index)
+{
+    const struct scenario_item *item = &facts->result->scenario->timeline[index];
+    const char *how = NULL;
+    sim_time began = judge_action_start(facts->result->judge, index);
+    return item->kind == SCENARIO_FAULT && began != SIM_NEVER && began <= facts->end &&
+           judge_action_end(facts->result->judge, index, &how) >= facts->m->started &&
+           concerns(facts, &item->action.fault);
+}
+
+/* The step that it met it in. */
+static void add_fault(const struct facts *facts, uint32_t index, uint32_t times,
+                      struct report_text *text)
+{
+    const struct scenario_item *item = &facts->result->scenario->timeline[index];
+    sim_time began = judge_action_start(facts->result->judge, index);
+    uint32_t step = JUDGE_WAITING;
+    for (uint32_t i = 0; i < JUDGE_DONE; i++) {
+        if (facts->m->step_at[i] != SIM_NEVER && facts->m->step_at[i] <= began) {
+            step = i;
+        }
+    }
+    if (times > 1) {
+        report_add(text, "%s acted %u times, the first ", item->given, (unsigned)times);
+    } else {
+        report_add(text, "%s ", item->name);
+    }
+    if (began < facts->m->started) {
+        report_add(text, times > 1 ? "before it began: " : "had begun before: ");
+    } else if (step == JUDGE_WAITING) {
+        report_add(text, times > 1 ? "as it began: " : "began with it: ");
+    } else {
+        report_add(text,
+                   times > 1 ? "in %s: " : "began in %s: ", judge_step_word((enum judge_step)step));
+    }
+    report_add_fault(text, facts->result->scenario, index);
+    report_add(text, ". ");
+}
+
+/* Faults that met it; one that happened several times is said once. */
 static void add_faults(const struct facts *facts, struct report_text *text)
 {
     const struct scenario *scenario = facts->result->scenario;
-    for (uint32_t i = 0; i < scenario->item_count; i++) {
-        const struct scenario_item *item = &scenario->timeline[i];
-        const char *how = NULL;
-        sim_time began = judge_action_start(facts->result->judge, i);
-        if (item->kind != SCENARIO_FAULT || began == SIM_NEVER || began > facts->end ||
-            judge_action_end(facts->result->judge, i, &how) < facts->m->started ||
-            !concerns(facts, &item->action.fault)) {
-            continue;
-        }
-        uint32_t met = JUDGE_WAITING;
-        for (uint32_t step = 0; step < JUDGE_DONE; step++) {
-            if (facts->m->step_at[step] != SIM_NEVER && facts->m->step_at[step] <= began) {
-                met = step;
+    uint32_t repetitions;
+    for (uint32_t i = 0; i < scenario->item_count; i += repetitions) {
+        uint32_t first = SIM_NONE, times = 0;
+        repetitions = scenario->timeline[i].repetitions;
+        SIM_ASSERT(scenario->timeline[i].repetition == 1);
+        for (uint32_t j = i; j < i + repetitions; j++) {
+            if (met(facts, j)) {
+                first = times == 0 ? j : first;
+                times++;
             }
         }
-        if (began < facts->m->started) {
-            report_add(text, "%s had begun before: ", item->name);
-        } else if (met == JUDGE_WAITING) {
-            report_add(text, "%s began with it: ", item->name);
-        } else {
-            report_add(text, "%s began in %s: ", item->name, judge_step_word((enum judge_step)met));
+        if (times > 0) {
+            add_fault(facts, first, times, text);
         }
-        report_add_fault(text, scenario, i);
-        report_add(text, ". ");
     }
 }
 

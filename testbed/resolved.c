@@ -144,7 +144,7 @@ static void print_names(const struct printer *printer, const struct schema_key *
     fputc('[', printer->out);
     for (uint32_t i = 0; i < list->count; i++) {
         fprintf(printer->out, "%s%s", i == 0 ? "" : ", ",
-                scenario_part_name(printer->scenario, part_of_index(key, list->items[i])));
+                scenario_given_name(printer->scenario, part_of_index(key, list->items[i])));
     }
     fputc(']', printer->out);
 }
@@ -192,11 +192,11 @@ static void print_scalar(const struct printer *printer, const struct schema_key 
                 subnet->address >> 8 & 255, subnet->address & 255, subnet->prefix);
         break;
     case SCHEMA_INDEX:
-        fputs(scenario_part_name(printer->scenario, part_of_index(key, *(const uint32_t *)member)),
+        fputs(scenario_given_name(printer->scenario, part_of_index(key, *(const uint32_t *)member)),
               printer->out);
         break;
     case SCHEMA_PART:
-        fputs(scenario_part_name(printer->scenario, *(const struct scenario_part *)member),
+        fputs(scenario_given_name(printer->scenario, *(const struct scenario_part *)member),
               printer->out);
         break;
     case SCHEMA_PART_LIST:

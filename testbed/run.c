@@ -1,6 +1,7 @@
 #include "testbed/run.h"
 
 #include "sim/assert.h"
+#include "sim/chance.h"
 #include "sim/recording_writer.h"
 #include "testbed/judge.h"
 #include "testbed/oracles.h"
@@ -41,6 +42,7 @@ struct run {
     const char *ended;
     bool finished;
     bool interrupted;
+    uint64_t draws_before; /* chance_draws when the run was made */
     struct run_result result;
     char failed_by[16];
 };
@@ -323,6 +325,7 @@ struct run *run_new(const struct run_options *options, char *why, size_t why_cap
     struct run *run = calloc(1, sizeof *run);
     SIM_ASSERT(run != NULL);
     run->options = *options;
+    run->draws_before = chance_draws();
     if (!read_traces(run, why, why_capacity)) {
         run_free(run);
         return NULL;
@@ -443,6 +446,7 @@ bool run_finish(struct run *run, char *why, size_t why_capacity)
         .run_hash = run_hash_value(&hash),
         .simulated_ns = now,
         .events = sim_events_run(world->sim),
+        .draws = chance_draws() - run->draws_before,
         .version = run->options.version,
     };
     run_hash_text(&hash, run->result.hash_text);

@@ -155,6 +155,12 @@ const char *scenario_part_name(const struct scenario *scenario, struct scenario_
     }
 }
 
+const char *scenario_given_name(const struct scenario *scenario, struct scenario_part part)
+{
+    return part.kind == SCENARIO_ACTION ? scenario->timeline[part.index].given
+                                        : scenario_part_name(scenario, part);
+}
+
 const char *scenario_part_kind_name(enum scenario_part_kind kind)
 {
     static const char *const names[SCENARIO_PART_KINDS] = {
@@ -272,10 +278,14 @@ static void check_names(const struct scenario *scenario)
 {
     uint32_t total = scenario->network_count + scenario->node_count + scenario->client_count +
                      scenario->vm_count + scenario->link_count + scenario->item_count;
+    for (uint32_t i = 0; i < scenario->item_count; i++) { /* the name of all its repetitions */
+        total += scenario->timeline[i].repetitions > 1 && scenario->timeline[i].repetition == 1;
+    }
     SIM_ASSERT(scenario->name_count == total);
     for (uint32_t i = 0; i < scenario->name_count; i++) {
-        SIM_ASSERT(strcmp(scenario_part_name(scenario, scenario->names[i].part),
-                          scenario->names[i].name) == 0);
+        const char *name = scenario->names[i].name;
+        SIM_ASSERT(strcmp(scenario_part_name(scenario, scenario->names[i].part), name) == 0 ||
+                   strcmp(scenario_given_name(scenario, scenario->names[i].part), name) == 0);
         SIM_ASSERT(i == 0 || strcmp(scenario->names[i - 1].name, scenario->names[i].name) < 0);
     }
 }
@@ -325,7 +335,9 @@ void scenario_check(const struct scenario *scenario)
         SIM_ASSERT(item->kind != SCENARIO_DRAIN || item->action.drain.to.count > 0);
     }
     for (uint32_t i = 0; i < scenario->expect_count; i++) {
-        SIM_ASSERT(scenario->expect[i].holds != NULL);
+        bool sequence = scenario->expect[i].kind == SCENARIO_EXPECT_SEQUENCE;
+        SIM_ASSERT((scenario->expect[i].holds == NULL) == sequence);
+        SIM_ASSERT((scenario->expect[i].step_count > 0) == sequence);
         SIM_ASSERT(scenario->expect[i].text != NULL);
     }
     SIM_ASSERT((scenario->end.kind == SCENARIO_END_WHEN) == (scenario->end.when != NULL));

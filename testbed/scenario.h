@@ -497,11 +497,16 @@ enum scenario_action_kind {
 enum scenario_trigger { SCENARIO_TRIGGER_UNSET, SCENARIO_AT, SCENARIO_WHEN };
 
 /* An item: at `at_ns`, or `delay_ns` after `when` became true for the nth time (each change from not true to true counts, and
- * being true at the start of the run), the action is done. */
+ * being true at the start of the run), the action is done. One that fires several times is as many items (timeline_expand.h). */
 struct scenario_item {
     const struct yaml_node *source;
-    const char *name; /* `as`, or the action's word and its number among its kind from 1: "ping1" */
-    bool named;       /* the file has `as` */
+    const char *
+        name; /* `as`, or the action's word and its number among its kind from 1: "ping1"; of repetitions with "-1" and so on */
+    const char *given;       /* that name without the repetition */
+    bool named;              /* the file has `as` */
+    uint32_t repetition;     /* from 1 */
+    uint32_t repetitions;    /* 1: fires once */
+    int64_t every_ns, times; /* as written; QUANTITY_ABSENT: not given */
     enum scenario_trigger trigger;
     int64_t at_ns;
     struct expression *when;
@@ -550,6 +555,22 @@ enum scenario_expect_kind {
     SCENARIO_EXPECT_NEVER, /* `holds` is false at each change of what it reads                       */
     SCENARIO_EXPECT_ALWAYS, /* `holds` is true at each change of what it reads                        */
     SCENARIO_EXPECT_WITHIN, /* `holds` becomes true at most `within_ns` after the instant that `after` became true */
+    SCENARIO_EXPECT_SEQUENCE, /* the steps happen in their order, all within `within_ns` of the first */
+};
+
+enum scenario_step_kind { SCENARIO_STEP_UNSET, SCENARIO_STEP_CONDITION, SCENARIO_STEP_RECORD };
+
+/* A step of a sequence: a condition becomes true, or a record is written. */
+struct scenario_step {
+    const struct yaml_node *source;
+    enum scenario_step_kind kind;
+    struct expression *holds;
+    const char *record;          /* name of its kind */
+    const char *of;              /* a name or glob as written, or NULL: whosoever */
+    const char *record_text;     /* a glob that its text matches, or NULL: any */
+    struct scenario_part *parts; /* that `of` names, in the order of kind and index */
+    uint32_t part_count;
+    const char *words; /* "move.end", "net.tcp_timeout of node1" */
 };
 
 struct scenario_expect {
@@ -557,14 +578,17 @@ struct scenario_expect {
     const char *
         text; /* as written, for report and JSON: "within 10s after outage.end: web.state == running" */
     enum scenario_expect_kind kind;
-    struct expression *holds;
-    int64_t within_ns;
+    struct expression *holds; /* NULL of a sequence */
+    int64_t within_ns;        /* of a sequence, QUANTITY_ABSENT: however long it takes */
     struct expression *after;
+    struct scenario_step *steps;
+    uint32_t step_count;
 };
 
 /* ---- the whole ----------------------------------------------------------------------------------------------------- */
 
-/* Who bears a name: sorted as by strcmp. */
+/* Who bears a name: sorted as by strcmp. The name of an item that fires several times has an entry with the first of them, and each
+ * repetition has one. */
 struct scenario_name {
     const char *name;
     struct scenario_part part;
@@ -591,10 +615,12 @@ struct scenario {
     uint32_t vm_count;
     struct scenario_link *links; /* machines in the order nodes, clients; NICs in their order */
     uint32_t link_count;
-    struct scenario_item *timeline;
+    struct scenario_item *timeline; /* repetitions expanded */
     uint32_t item_count;
+    struct scenario_item *written; /* the timeline as the file has it */
+    uint32_t written_count;
     uint32_t
-        listed_item_count; /* those that the file lists; behind them the item of `sweep`, then what drains move */
+        listed_item_count; /* items of those written, repetitions counted; behind them the item of `sweep`, then what drains move */
     struct scenario_sweep sweep;
     struct scenario_policy policy;
     struct scenario_end end;
@@ -625,6 +651,8 @@ void scenario_free(struct scenario *scenario);
 /* The part of that name ("web", "node2/migration", "move"); kind SCENARIO_NO_PART if there is none. */
 struct scenario_part scenario_find(const struct scenario *scenario, const char *name);
 const char *scenario_part_name(const struct scenario *scenario, struct scenario_part part);
+/* The name as the file has it: without the number of a repetition. */
+const char *scenario_given_name(const struct scenario *scenario, struct scenario_part part);
 const char *scenario_part_kind_name(
     enum scenario_part_kind kind); /* "network", "node", ... "action" */
 const char *scenario_action_word(enum scenario_action_kind kind); /* "ping", ... "live-migrate" */

@@ -4,6 +4,7 @@
 
 #include "sim/assert.h"
 #include "testbed/property_table.h"
+#include "testbed/record_names.h"
 #include "testbed/schema.h"
 
 /* ---- what no table says -------------------------------------------------------------------------------------------- */
@@ -84,9 +85,8 @@ static const char rules[] =
     "  `--set timeline.move.at=3s` (an item by its `as`), `--set timeline.0.ping.every=1s` (by its "
     "number from 0). A key that is\n"
     "  not there is added.\n"
-    "- `extends`, `vary` with `$name`, globs with `each count min max sum`, `every`/`times`, "
-    "`sweep`, `drain` and `sequence` come with a later\n"
-    "  version; the words are kept free.\n"
+    "- `extends`, `vary` with `$name`, `sweep` and `drain` come with a later version; the words "
+    "are kept free.\n"
     "\n"
     "## Quantities\n"
     "\n"
@@ -131,7 +131,46 @@ static const char expressions[] =
     "quoted.\n"
     "- A bare expectation is judged at the end; `never` and `always` at every change of what they "
     "read; `within` from the instant\n"
-    "  at which `after` becomes true.\n";
+    "  at which `after` becomes true; a `sequence` when its last step happens.\n"
+    "- A percentile of a distribution is `.p` and the percentage, with up to four decimals: "
+    "`ping.rtt.p99`, `shop.latency.p99.95`. It is\n"
+    "  the value of that rank (nearest rank), or up to 0.8 % more, for values are kept in buckets "
+    "of that width; never more than the\n"
+    "  largest.\n"
+    "\n"
+    "### Several parts at once\n"
+    "\n"
+    "In a name, `*` stands for any characters but `/`, and `?` for one: `web*`, `move-?`, "
+    "`node2/*`, `*/lan`. Such a name speaks of all parts\n"
+    "and items of the timeline that it matches and that have the property; one that matches "
+    "nothing is an error. So does the name of\n"
+    "an item that fires several `times`. What is asked of them stands in one of these:\n"
+    "\n"
+    "| | is |\n"
+    "|---|---|\n"
+    "| `each(web*.downtime) < 500ms`, `each(web*.downtime < 500ms)` | whether it holds for all of "
+    "them |\n"
+    "| `any(move*.step == stop-copy)` | whether it holds for at least one |\n"
+    "| `count(web*.node == node2)` | for how many it holds |\n"
+    "| `min(move*.downtime)`, `max(...)` | the smallest and the largest value; of instants too |\n"
+    "| `sum(node2/*.drops)`, `avg(...)` | their sum and their mean |\n"
+    "\n"
+    "```\n"
+    "each(web*.state == running and web*.longest-pause < 1s)      count(move*.end) >= 3\n"
+    "max(move*.end) - min(move*.start) < 10min                     sum(blip.hits) / 3 < 100\n"
+    "```\n"
+    "\n"
+    "- All names with `*` or `?` between one pair of parentheses are the same one, and speak of "
+    "the same part at a time; what has to be\n"
+    "  compared with others stands in a function of its own: `each(web*.longest-pause < "
+    "max(vip*.longest-pause))`.\n"
+    "- Where something is unknown of one of them: `each` is unknown unless it is false for "
+    "another, `any` unless it is true for another.\n"
+    "  `count`, `min` and `max` are between two bounds, and a comparison that comes out the same "
+    "for all that lies between is known:\n"
+    "  `count(move*.end) >= 3` is true as soon as three have ended (`== 3` is not known before all "
+    "have). `sum` and `avg` are unknown.\n"
+    "- Where it fails the report names the parts: `web7 612 ms, and 2 more`, the worst first.\n";
 
 /* ---- tables -------------------------------------------------------------------------------------------------------- */
 
@@ -266,6 +305,20 @@ static void print_classes(FILE *out, uint32_t classes)
     }
 }
 
+static void print_records(FILE *out)
+{
+    struct record_name name;
+    fputs(
+        "\n### Records\n\nWhat a run writes, for `record:` in a [sequence](#expect.sequence). `of` "
+        "names the part, the item of the timeline or the\nmachine that a record speaks of.\n\n"
+        "| record | meaning | text |\n|---|---|---|\n",
+        out);
+    for (uint32_t i = 0; record_names_get(i, &name); i++) {
+        fprintf(out, "| `%s` | %s | %s |\n", name.name, name.meaning,
+                name.text != NULL ? name.text : "");
+    }
+}
+
 static void print_properties(FILE *out)
 {
     fputs("\n### Properties\n\n| of | property | value | meaning |\n|---|---|---|---|\n", out);
@@ -298,6 +351,7 @@ void schema_docs_print(FILE *out)
     schema_each_map(print_map, out);
     fputs(expressions, out);
     print_properties(out);
+    print_records(out);
 }
 
 /* ---- examples ------------------------------------------------------------------------------------------------------ */

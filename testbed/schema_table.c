@@ -68,6 +68,70 @@ static const struct schema_map end_map = {
                "end: {when: move.end, then: 5s, at-most: 10min}\n",
 };
 
+static const struct schema_group step_groups[] = {{.what = "a step",
+                                                   .required = true,
+                                                   .exclusive = true,
+                                                   .stored = true,
+                                                   .offset = offsetof(struct scenario_step, kind)}};
+static const struct schema_key step_keys[] = {
+    {.name = "becomes",
+     AT(scenario_step, holds),
+     .type = SCHEMA_CONDITION,
+     .group = 1,
+     .group_value = SCENARIO_STEP_CONDITION,
+     .meaning = "This condition becomes true. A condition alone in the list means the same."},
+    {.name = "record",
+     AT(scenario_step, record),
+     .type = SCHEMA_TEXT,
+     .group = 1,
+     .group_value = SCENARIO_STEP_RECORD,
+     .meaning = "A record of this kind is written; the kinds stand under [Records](#records)."},
+    {.name = "of",
+     AT(scenario_step, of),
+     .type = SCHEMA_TEXT,
+     .after = "record",
+     .derived = "whatever it speaks of",
+     .meaning = "The part that it speaks of, by name or glob; of a migration's record the "
+                "migration or the node that wrote it."},
+    {.name = "text",
+     AT(scenario_step, record_text),
+     .type = SCHEMA_TEXT,
+     .after = "record",
+     .derived = "any",
+     .meaning = "Its text, `*` for any characters and `?` for one: `stop-copy`, `off*`; "
+                "quoted where it begins with `*`."},
+};
+static const struct schema_map step_map = {
+    .name = "expect.sequence",
+    .bytes = sizeof(struct scenario_step),
+    KEYS(step_keys),
+    GROUPS(step_groups),
+    .shorthand = "becomes",
+    .meaning = "What has to happen, step by step. Conditions count when they become true (or are "
+               "at the start of the run), so one that is true already is none of the steps. If the "
+               "first step happens again, both "
+               "beginnings are followed. It holds from the last step on; it is unknown where the "
+               "first never happened.",
+    .example = "networks:\n"
+               "  lan: {rate: 1Gbit/s}\n"
+               "nodes:\n"
+               "  node1..node2: {memory: 8GiB, nics: [lan]}\n"
+               "clients:\n"
+               "  alice: {nics: [lan]}\n"
+               "vms:\n"
+               "  web: {node: node1, memory: 1GiB, nics: [lan]}\n"
+               "timeline:\n"
+               "  - {at: 0s, ping: {from: alice, to: web, every: 10ms, timeout: 20ms}, as: ping}\n"
+               "  - {at: 1s, live-migrate: {vm: web, to: node2}, as: move}\n"
+               "expect:\n"
+               "  - {sequence: [move.step == stop-copy, ping.lost > 0, move.end], within: 2s}\n"
+               "  - sequence:\n"
+               "      - {record: migration.step, of: move, text: stop-copy}\n"
+               "      - {record: vm.paused, of: web}\n"
+               "      - {record: vm.runs, of: web}\n"
+               "      - move.end\n",
+};
+
 static const struct schema_group expect_groups[] = {
     {.what = "an expectation",
      .required = true,
@@ -105,15 +169,21 @@ static const struct schema_key expect_keys[] = {
      .type = SCHEMA_QUANTITY,
      .unit = QUANTITY_TIME,
      .max = YEAR,
-     .after = "after",
-     .meaning = "How soon."},
+     .meaning = "How soon: with `after` and `holds` from then on, with `sequence` from its first "
+                "step to its last."},
     {.name = "after",
      AT(scenario_expect, after),
      .type = SCHEMA_CONDITION,
      .after = "holds",
      .meaning = "The instant from which that is counted: when this condition becomes true, as in "
                 "`move.end`."},
-    {.name = "sequence", .type = SCHEMA_TEXT, .next = true},
+    {.name = "sequence",
+     LIST_AT(scenario_expect, steps, step_count),
+     .type = SCHEMA_MAP_LIST,
+     .map = &step_map,
+     .group = 1,
+     .group_value = SCENARIO_EXPECT_SEQUENCE,
+     .meaning = "These happen one after the other, in this order, with anything in between."},
 };
 
 static const struct schema_map expect_map = {
@@ -142,7 +212,8 @@ static const struct schema_map expect_map = {
                "  - move.bytes-sent / web.memory < 150%\n"
                "  - {within: 10s, after: move.end, holds: web.state == running}\n"
                "  - {never: web.paused-for > 1s}\n"
-               "  - {always: node1.state == running}\n",
+               "  - {always: node1.state == running}\n"
+               "  - each(node*.state == running)\n",
 };
 
 /* ---- sweeps -------------------------------------------------------------------------------------------------------- */
@@ -263,7 +334,7 @@ static const struct schema_key scenario_keys[] = {
      .map = &schema_policy,
      .meaning = "How migrations decide, where they do not say so themselves."},
     {.name = "timeline",
-     LIST_AT(scenario, timeline, listed_item_count),
+     LIST_AT(scenario, written, written_count),
      .type = SCHEMA_MAP_LIST,
      .map = &schema_item,
      .meaning = "What happens."},

@@ -1,5 +1,6 @@
 /* testbed/schema_timeline.c - rows of the schema: items of the timeline, and what each action takes. */
 #include "testbed/schema_maps.h"
+#include "testbed/timeline_expand.h"
 
 #define FROM_TO(type_name, what, to_parts, to_meaning)                                             \
     {.name = "from",                                                                               \
@@ -700,6 +701,26 @@ static const struct schema_key item_keys[] = {
      .default_text = "1",
      .after = "when",
      .meaning = "At the how-manyeth time that the condition becomes true."},
+    {.name = "every",
+     AT(scenario_item, every_ns),
+     .type = SCHEMA_QUANTITY,
+     .unit = QUANTITY_TIME,
+     .min = 1,
+     .max = YEAR,
+     .derived = "beside `when` each time that the condition becomes true",
+     .after = "times",
+     .meaning = "How long from one time to the next, where it happens several times."},
+    {.name = "times",
+     AT(scenario_item, times),
+     .type = SCHEMA_QUANTITY,
+     .unit = QUANTITY_COUNT,
+     .min = 1,
+     .max = TIMELINE_REPETITIONS_MAX,
+     .derived = "once",
+     .meaning =
+         "How often. Each time is an item of its own, named with `-1`, `-2` and so on behind "
+         "the name; the name alone stands for all in each() and its like, and in `stop` and "
+         "`cancel`."},
     ITEM_ACTION("ping", ping, SCENARIO_PING, ping_map, "Ping a machine."),
     ITEM_ACTION("request", request, SCENARIO_REQUEST, request_map,
                 "Ask a server and wait for its answers."),
@@ -719,8 +740,6 @@ static const struct schema_key item_keys[] = {
      .type = SCHEMA_NAME,
      .derived = "the action's word and its number among its kind: `ping1`",
      .meaning = "A name for it, to be used in conditions and expectations."},
-    {.name = "every", .type = SCHEMA_TEXT, .next = true},
-    {.name = "times", .type = SCHEMA_TEXT, .next = true},
     {.name = "sweep", .type = SCHEMA_TEXT, .next = true},
 };
 
@@ -756,5 +775,9 @@ const struct schema_map schema_item = {
         "  - {at: 20s, fault: {machine: node2, freeze: true, for: 2s}, as: hang}\n"
         "  - {at: 30s, power: {machine: alice, do: reboot}}\n"
         "  - {at: 40s, stop: shop}\n"
-        "  - {at: 60s, drain: node1, as: empty}\n",
+        "  - {at: 60s, drain: node1, as: empty}\n"
+        "  - {at: 50s, every: 5s, times: 3, fault: {link: alice/lan, down: true, for: 1s}, as: "
+        "flap}\n"
+        "  - {when: any(flap.start), delay: 100ms, times: 2, power: {machine: alice, do: "
+        "reboot}}\n",
 };

@@ -58,6 +58,8 @@ void sweep_outcome_of(const struct run_result *result, struct sweep_outcome *out
 {
     out->status = run_result_exit_status(result);
     out->simulated_ns = result->simulated_ns;
+    out->draws = result->draws;
+    out->events = result->events;
     memcpy(out->hash, result->hash_text, sizeof out->hash);
     if (!name_oracle(result, out) && !name_expectation(result, TRUTH_FALSE, out)) {
         (void)name_expectation(result, TRUTH_UNKNOWN, out);

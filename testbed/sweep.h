@@ -32,6 +32,7 @@ struct sweep_outcome {
     char actual[SWEEP_ACTUAL_BYTES]; /* what was found instead */
     char hash[17];
     sim_time simulated_ns;
+    uint64_t draws, events; /* as in run_result */
 };
 
 struct sweep_options {

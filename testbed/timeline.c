@@ -25,6 +25,7 @@ struct item {
     uint32_t event;  /* its firing, and for a fault its end */
     int64_t risings; /* how often its condition became true */
     bool fired, ended;
+    bool called_off; /* a repetition that will not fire any more */
     enum truth was;
     uint64_t cause; /* id of its RUN_ACTION_STARTS */
     struct end_of_traffic from, to;
@@ -111,7 +112,7 @@ static void look_for_end(void *context)
     for (uint32_t i = 0; i < scenario->item_count; i++) {
         struct item *item = &timeline->items[i];
         const char *how = NULL;
-        if (!item->fired && is_swept(timeline, i)) {
+        if (item->called_off || (!item->fired && is_swept(timeline, i))) {
             continue; /* a point that never comes keeps nobody waiting */
         }
         if (!item->fired && !scenario->timeline[i].of_drain) {
@@ -309,22 +310,37 @@ static void start_migration(struct item *item)
     }
 }
 
+/* Repetitions that have not fired will not. What fires once is left alone: it has not begun, and there is nothing to end. */
+static void call_off(struct timeline *timeline, uint32_t first)
+{
+    uint32_t repetitions = timeline->world->scenario->timeline[first].repetitions;
+    for (uint32_t i = first; repetitions > 1 && i < first + repetitions; i++) {
+        struct item *item = &timeline->items[i];
+        if (!item->fired) {
+            item->called_off = true;
+            sim_event_cancel(timeline->world->sim, item->event);
+        }
+    }
+}
+
 static void cancel_migration(struct item *item)
 {
     struct world *world = item->timeline->world;
-    uint32_t migration = scenario_item(item)->action.cancel.migration;
-    const char *how = "too late: there is no such migration";
+    uint32_t first = scenario_item(item)->action.cancel.migration;
+    uint32_t repetitions = world->scenario->timeline[first].repetitions;
+    bool asked = false, given = false;
     for (uint32_t i = 0; i < world->scenario->node_count; i++) {
         struct migration_service *service = world->nodes[i].migration;
-        enum rt_error err =
-            service != NULL ? migration_service_cancel(service, migration + 1) : RT_NOT_FOUND;
-        if (err == RT_OK) {
-            how = "asked";
-        } else if (err == RT_WRONG_STATE) {
-            how = "too late: the VM has been given";
+        for (uint32_t j = 0; service != NULL && j < repetitions; j++) {
+            enum rt_error err = migration_service_cancel(service, first + j + 1);
+            asked = asked || err == RT_OK;
+            given = given || err == RT_WRONG_STATE;
         }
     }
-    say_end(item, how);
+    call_off(item->timeline, first);
+    say_end(item, asked   ? "asked"
+                  : given ? "too late: the VM has been given"
+                          : "too late: there is no such migration");
 }
 
 static void force_resume(struct item *item)
@@ -404,6 +420,15 @@ static void start_drain(struct item *item)
     go_on_with_drains(timeline);
 }
 
+static void stop_items(struct timeline *timeline, uint32_t first)
+{
+    uint32_t repetitions = timeline->world->scenario->timeline[first].repetitions;
+    for (uint32_t i = first; i < first + repetitions; i++) {
+        stop_item(&timeline->items[i]);
+    }
+    call_off(timeline, first);
+}
+
 static void act(struct item *item)
 {
     const struct scenario_item *s = scenario_item(item);
@@ -441,7 +466,7 @@ static void act(struct item *item)
         force_resume(item);
         break;
     case SCENARIO_STOP:
-        stop_item(&timeline->items[s->action.stop.what]);
+        stop_items(timeline, s->action.stop.what);
         say_end(item, "done");
         break;
     case SCENARIO_DRAIN:
@@ -497,7 +522,7 @@ static void on_condition(void *context, enum truth truth)
     const struct scenario_item *s = scenario_item(item);
     bool rises = truth == TRUTH_TRUE && item->was != TRUTH_TRUE;
     item->was = truth;
-    if (rises && ++item->risings == s->nth && !item->fired) {
+    if (rises && ++item->risings == s->nth && !item->fired && !item->called_off) {
         struct sim *sim = item->timeline->world->sim;
         sim_event_arm(sim, item->event, sim_now(sim) + s->delay_ns);
     }

@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "sim/assert.h"
+#include "testbed/expect_rules.h"
 #include "testbed/expression.h"
 #include "testbed/fault_rules.h"
 #include "testbed/loader.h"
 #include "testbed/policy_rules.h"
 #include "testbed/schema.h"
 #include "testbed/sweep_point.h"
+#include "testbed/timeline_expand.h"
 #include "vm/guest.h"
 #include "vm/video.h"
 
@@ -176,8 +178,7 @@ static void check_first_migrations(struct scenario *scenario, struct diagnostics
     }
     for (uint32_t i = 0; i < scenario->item_count; i++) {
         const struct scenario_item *item = &scenario->timeline[i];
-        if (item->kind != SCENARIO_MIGRATE || item->of_drain ||
-            item->action.migrate.vm == SIM_NONE) {
+        if (item->kind != SCENARIO_MIGRATE || item->action.migrate.vm == SIM_NONE) {
             continue;
         }
         uint32_t vm = item->action.migrate.vm;
@@ -320,17 +321,28 @@ static void check_ports(struct scenario *scenario, struct diagnostics *diagnosti
 
 /* ---- items --------------------------------------------------------------------------------------------------------- */
 
-static void check_waits_for_itself(const struct scenario_item *item, uint32_t index,
+static bool is_of(const struct scenario *scenario, const struct scenario_item *item,
+                  struct scenario_part part)
+{
+    return part.kind == SCENARIO_ACTION && scenario->timeline[part.index].source == item->source;
+}
+
+static void check_waits_for_itself(const struct scenario *scenario,
+                                   const struct scenario_item *item,
                                    struct diagnostics *diagnostics)
 {
-    if (item->when == NULL) {
-        return;
+    bool waits = false;
+    const struct expression *when = item->when;
+    for (uint32_t i = 0; when != NULL && i < when->reference_count; i++) {
+        waits = waits || is_of(scenario, item, when->references[i].part);
     }
-    for (uint32_t i = 0; i < item->when->reference_count; i++) {
-        struct scenario_part part = item->when->references[i].part;
-        if (part.kind == SCENARIO_ACTION && part.index == index) {
-            diagnostics_error(diagnostics, item->when->place, "'%s' waits for itself", item->name);
+    for (uint32_t i = 0; when != NULL && i < when->quantifier_count; i++) {
+        for (uint32_t j = 0; j < when->quantifiers[i].part_count; j++) {
+            waits = waits || is_of(scenario, item, when->quantifiers[i].parts[j]);
         }
+    }
+    if (waits) {
+        diagnostics_error(diagnostics, when->place, "'%s' waits for itself", item->given);
     }
 }
 
@@ -375,7 +387,7 @@ static void check_item(struct scenario *scenario, struct scenario_item *item,
     }
 }
 
-/* ---- end and expectations ------------------------------------------------------------------------------------------ */
+/* ---- end ------------------------------------------------------------------------------------------ */
 
 static void decide_end(struct scenario_end *end, struct diagnostics *diagnostics)
 {
@@ -395,46 +407,22 @@ static void decide_end(struct scenario_end *end, struct diagnostics *diagnostics
     }
 }
 
-static void write_expect_text(struct scenario *scenario, struct scenario_expect *expect)
-{
-    char within[QUANTITY_TEXT_BYTES];
-    if (expect->holds == NULL) {
-        return;
-    }
-    const char *holds = expect->holds->text;
-    switch (expect->kind) {
-    case SCENARIO_EXPECT_NEVER:
-        expect->text = arena_print(&scenario->arena, "never %s", holds);
-        break;
-    case SCENARIO_EXPECT_ALWAYS:
-        expect->text = arena_print(&scenario->arena, "always %s", holds);
-        break;
-    case SCENARIO_EXPECT_WITHIN:
-        if (expect->after != NULL && expect->within_ns != QUANTITY_ABSENT) {
-            expect->text = arena_print(&scenario->arena, "within %s after %s: %s",
-                                       quantity_print(QUANTITY_TIME, expect->within_ns, within),
-                                       expect->after->text, holds);
-        }
-        break;
-    default:
-        expect->text = holds;
-        break;
-    }
-}
-
 void timeline_rules_apply(struct scenario *scenario, struct diagnostics *diagnostics)
 {
     for (uint32_t i = 0; i < scenario->item_count; i++) {
-        check_item(scenario, &scenario->timeline[i], diagnostics);
-        check_waits_for_itself(&scenario->timeline[i], i, diagnostics);
+        if (scenario->timeline[i].repetition == 1) {
+            check_item(scenario, &scenario->timeline[i], diagnostics);
+            check_waits_for_itself(scenario, &scenario->timeline[i], diagnostics);
+        }
     }
     sweep_point_check(scenario, diagnostics);
     policy_rules_apply(scenario, diagnostics);
+    timeline_expand_decided(scenario);
     check_first_migrations(scenario, diagnostics);
     serve_requests(scenario, diagnostics);
     check_ports(scenario, diagnostics);
     decide_end(&scenario->end, diagnostics);
     for (uint32_t i = 0; i < scenario->expect_count; i++) {
-        write_expect_text(scenario, &scenario->expect[i]);
+        expect_rules_apply(scenario, &scenario->expect[i], diagnostics);
     }
 }

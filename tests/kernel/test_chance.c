@@ -156,3 +156,33 @@ Test(chance, stronger_keeps_hits)
     }
     cr_assert_gt(added, 0);
 }
+
+/* What the seed decides is counted, and nothing else. */
+struct counted {
+    const char *name;
+    uint64_t numerator, denominator; /* of chance_hit */
+    uint64_t draws;
+};
+static const struct counted counted[] = {
+    {"never", 0, 5, 0},
+    {"always", 5, 5, 0},
+    {"more than always", 6, 5, 0},
+    {"now and then", 1, 5, 1},
+};
+
+Test(chance, draws_are_counted)
+{
+    struct chance chance = chance_key(7, "link.loss", "node1/lan");
+    for (size_t row = 0; row < sizeof(counted) / sizeof(counted[0]); row++) {
+        uint64_t before = chance_draws();
+        (void)chance_hit(chance, 0, counted[row].numerator, counted[row].denominator);
+        cr_expect_eq(chance_draws() - before, counted[row].draws, "%s", counted[row].name);
+    }
+    uint64_t before = chance_draws();
+    cr_expect_eq(chance_below(chance, 3, 1), 0);
+    cr_expect_eq(chance_draws(), before, "below 1 nothing is decided");
+    (void)chance_below(chance, 3, 2);
+    cr_expect_eq(chance_draws(), before + 1);
+    cr_expect_eq(chance_identifier(chance, 3), chance_at(chance, 3));
+    cr_expect_eq(chance_draws(), before + 2, "an identifier decides nothing");
+}

@@ -11,7 +11,8 @@
 /* ---- parsing ------------------------------------------------------------------------------------------------------- */
 
 static const char *const operators[EXPRESSION_OPERATORS] = {
-    "or", "and", "not", "==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "neg", "", "", ""};
+    "or", "and", "not", "==", "!=", "<",    "<=",  ">",     ">=",  "+",   "-",   "*",
+    "/",  "neg", "",    "",   "",   "each", "any", "count", "min", "max", "sum", "avg"};
 
 /* The tree in prefix form: every operator with its operands in parentheses. */
 static void show(const struct expression *expression, const struct expression_node *node, FILE *out)
@@ -52,6 +53,14 @@ static const struct {
     {"  a.b  ", "a.b"},
     {"true or false", "(or true false)"},
     {"each.x == 1", "(== each.x 1)"},
+    {"each(web*.downtime) < 500ms", "(< (each web*.downtime) 500ms)"},
+    {"not any (a*.b == c and a*.d)", "(not (any (and (== a*.b c) a*.d)))"},
+    {"2 * max(*.x) - min(?.y)<5", "(< (- (* 2 (max *.x)) (min ?.y)) 5)"},
+    {"count(*/lan.drops > 3) == 1 + sum(node2/*.drops)",
+     "(== (count (> */lan.drops 3)) (+ 1 (sum node2/*.drops)))"},
+    {"5 * *.x < 5", "(< (* 5 *.x) 5)"},
+    {"avg(a-?.b)", "(avg a-?.b)"},
+    {"each(a*.x < max(b*.y)) or sum.x", "(or (each (< a*.x (max b*.y))) sum.x)"},
 };
 
 Test(expression, precedence_and_association)
@@ -195,7 +204,7 @@ Test(expression, values_units_and_three_truths)
         enum truth truth = expression_evaluate(expression, answer, NULL);
         cr_expect_eq(truth, evaluations[i].truth, "%s is %s", text, truth_word(truth));
         char actual[64];
-        expression_actual(expression, answer, NULL, actual, sizeof(actual));
+        expression_actual(expression, scenario, answer, NULL, actual, sizeof(actual));
         cr_expect_str_eq(actual, evaluations[i].actual, "%s: %s", text, actual);
         for (uint32_t j = 0; j < expression->reference_count; j++) {
             cr_expect_not_null(expression->references[j].property, "%s", text);

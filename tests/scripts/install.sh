@@ -56,17 +56,23 @@ touch a.yaml b.orr c.txt
 [[ $(offered orrery run '') == 'a.yaml b.orr destination folder ' ]] || fail "offers for run: $(offered orrery run '')"
 [[ $(offered orrery run a.yaml --pcap '') == 'destination folder ' ]] || fail "offers for --pcap: $(offered orrery run a.yaml --pcap '')"
 [[ $(offered orrery check --r) == '--resolved ' ]] || fail "offers for check --r: $(offered orrery check --r)"
-run_options=$(offered orrery run -- | tr ' ' '\n' | grep -v -- --help)
+[[ $(offered orrery test a.yaml --artifacts '') == 'destination folder ' ]] || fail "offers for --artifacts: $(offered orrery test a.yaml --artifacts '')"
+[[ $(offered orrery test '') == 'a.yaml b.orr destination folder ' ]] || fail "offers for test: $(offered orrery test '')"
+completed_run=$(offered orrery run -- | tr ' ' '\n' | grep -v -- --help)
+completed_test=$(offered orrery test -- | tr ' ' '\n' | grep -v -- --help)
 cd "$root" || exit 1
 
-# The man page and the completion know the same options of run; and so does the program, once there is one.
-documented=$(sed 's/\\-/-/g' docs/orrery.1 | awk '/^\.SS run/ { on = 1 } /^\.SS check/ { on = 0 } on' |
-    grep -oE -- '--[a-z-]+' | LC_ALL=C sort -u)
-[[ $documented == "$(tr -s ' \n' '\n' <<<"$run_options" | grep .)" ]] || fail "options of run in the man page: $documented; in the completion: $run_options"
-if [[ -n $orrery ]]; then
-    printed=$("$orrery" run --help | grep -oE -- '(^|[ ,])--[a-z-]+' | tr -d ' ,' | grep -vxE -- '--(help|usage|version)' | LC_ALL=C sort -u)
-    [[ $printed == "$documented" ]] || fail "options in run --help: $printed; in the man page: $documented"
-fi
+# The man page and the completion know the same options of run and test; and so does the program, once there is one.
+for command in run test; do
+    documented=$(sed 's/\\-/-/g' docs/orrery.1 | awk -v command="$command" '/^\.S[SH] / { on = $2 == command } on' |
+        grep -oE -- '--[a-z-]+' | LC_ALL=C sort -u)
+    completed=completed_$command
+    [[ $documented == "$(tr -s ' \n' '\n' <<<"${!completed}" | grep .)" ]] ||
+        fail "options of $command in the man page: $documented; in the completion: ${!completed}"
+    [[ -n $orrery ]] || continue
+    printed=$("$orrery" $command --help | grep -oE -- '(^|[ ,])--[a-z-]+' | tr -d ' ,' | grep -vxE -- '--(help|usage|version)' | LC_ALL=C sort -u)
+    [[ $printed == "$documented" ]] || fail "options in $command --help: $printed; in the man page: $documented"
+done
 if type -P man >/dev/null; then
     # man warns of what it cannot lay out.
     complaints=$(LC_ALL=C.UTF-8 MANROFFSEQ='' MANWIDTH=80 man --warnings=w -E UTF-8 -l docs/orrery.1 2>&1 >/dev/null)

@@ -53,3 +53,13 @@ on_terminal "env NO_COLOR=1 $orrery run $short"
 on_terminal "$orrery run $root/tests/golden/lossy-link.yaml --json terminal.json"
 expect_exit 0 "$orrery" run "$root/tests/golden/lossy-link.yaml" --json pipe.json
 cmp terminal.json pipe.json >out || fail "another run on a terminal: $(cat out)"
+
+# orrery test: how far it is, colors, and in a pipe neither.
+on_terminal "env -u NO_COLOR TERM=xterm $orrery test $short $root/tests/golden/bulk.yaml"
+grep -qE "$escape\[K1 of 2 runs, 0 did not pass" shown || fail "test: no progress on a terminal: $(head -c 300 shown)"
+grep -qF "$escape[1;32mPASS$escape[0m" shown || fail "test: no color on a terminal: $(head -c 300 shown)"
+[[ $(tr '\r' '\n' <shown | grep -c 'of 2 runs') -eq $(tr '\r' '\n' <shown | grep -c "^$escape\[K[0-9]* of 2 runs") ]] || fail 'test: progress is left on the terminal'
+on_terminal "env NO_COLOR=1 $orrery test $short"
+! grep -qF "$escape[1" shown || fail 'test: color in spite of NO_COLOR'
+expect_exit 0 env -u NO_COLOR "$orrery" test "$short"
+! grep -q "$escape" out || fail 'test: color in a pipe'

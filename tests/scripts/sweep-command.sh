@@ -39,7 +39,9 @@ s = d["sweep"]
 assert d["schema"] == 1 and d["verdict"] == "fail" and s["without_fault"] == "held"
 assert s["points"] == 7 == sum(g["points"] for g in s["groups"])
 assert s["held"] == sum(g["points"] for g in s["groups"] if g["outcome"] == "held")' <out ||
-    fail 'the JSON of a sweep is not as docs/formats.md says'
+    fail 'the JSON of a sweep is not as docs/metrics.md says'
+cp out sweep.json
+"$PYTHON" "$root/tests/tools/check-schema.py" "$root/docs/report.schema.json" sweep.json || fail 'sweep.json does not fit its schema'
 hash=$(sed -nE '/"first_point": 7/,/"first_hash"/s/.*"first_hash": "([0-9a-f]+)".*/\1/p' out)
 [[ -n $hash ]] || fail 'no hash of a failed point in the JSON'
 expect_exit 1 "$orrery" run sweep.yaml --point 7

@@ -99,6 +99,177 @@ static const struct {
      "  - {when: bob.state == powered-down, ping: {from: alice, to: bob}, as: a}\n"
      "end: {after-last: 1s, at-most: 4s}\n",
      "4s (timeline) run.ends: the longest time that the scenario allows was reached\n"},
+    {"every and times: at, and then again",
+     "  - {at: 1s, every: 250ms, times: 3, power: {machine: bob, do: freeze}, as: a}\n"
+     "end: {after-last: 1s}\n",
+     "1s a-1 action.starts: power\n"
+     "1s bob machine.state: frozen\n"
+     "1s a-1 action.ends: done\n"
+     "1250ms a-2 action.starts: power\n"
+     "1250ms a-2 action.ends: done\n"
+     "1.5s a-3 action.starts: power\n"
+     "1.5s a-3 action.ends: done\n"
+     "2.5s (timeline) run.ends: the scenario's end was reached\n"},
+    {"when, delay, every and times: from the condition on, whatever becomes of it",
+     "  - {when: bob.state == powered-down, delay: 100ms, every: 1s, times: 2, power: {machine: "
+     "bob, do: power-on}, as: b}\n"
+     "  - {at: 1s, power: {machine: bob, do: power-off}, as: a}\n"
+     "end: {at: 3s}\n",
+     "1s a action.starts: power\n"
+     "1s bob machine.state: off\n"
+     "1s a action.ends: done\n"
+     "1.1s b-1 action.starts: power\n"
+     "1.1s bob machine.state: on\n"
+     "1.1s b-1 action.ends: done\n"
+     "2.1s b-2 action.starts: power\n"
+     "2.1s b-2 action.ends: done\n"
+     "3s (timeline) run.ends: the scenario's end was reached\n"},
+    {"when and times: each time that it becomes true",
+     "  - {when: bob.state == powered-down, times: 2, power: {machine: bob, do: power-on}, as: b}\n"
+     "  - {at: 1s, every: 1s, times: 3, power: {machine: bob, do: power-off}, as: a}\n"
+     "end: {at: 4s}\n",
+     "1s a-1 action.starts: power\n"
+     "1s bob machine.state: off\n"
+     "1s a-1 action.ends: done\n"
+     "1s b-1 action.starts: power\n"
+     "1s bob machine.state: on\n"
+     "1s b-1 action.ends: done\n"
+     "2s a-2 action.starts: power\n"
+     "2s bob machine.state: off\n"
+     "2s a-2 action.ends: done\n"
+     "2s b-2 action.starts: power\n"
+     "2s bob machine.state: on\n"
+     "2s b-2 action.ends: done\n"
+     "3s a-3 action.starts: power\n"
+     "3s bob machine.state: off\n"
+     "3s a-3 action.ends: done\n"
+     "4s (timeline) run.ends: the scenario's end was reached\n"},
+    {"when, nth, delay and times: from the second time on",
+     "  - {when: bob.state == powered-down, nth: 2, delay: 100ms, times: 2, power: {machine: "
+     "alice, do: freeze}, as: b}\n"
+     "  - {at: 1s, every: 1s, times: 4, power: {machine: bob, do: reboot}, as: a}\n"
+     "end: {at: 5s}\n",
+     "1s a-1 action.starts: power\n"
+     "1s bob machine.state: off\n"
+     "1s bob machine.state: on\n"
+     "1s a-1 action.ends: done\n"
+     "2s a-2 action.starts: power\n"
+     "2s bob machine.state: off\n"
+     "2s bob machine.state: on\n"
+     "2s a-2 action.ends: done\n"
+     "2.1s b-1 action.starts: power\n"
+     "2.1s alice machine.state: frozen\n"
+     "2.1s b-1 action.ends: done\n"
+     "3s a-3 action.starts: power\n"
+     "3s bob machine.state: off\n"
+     "3s bob machine.state: on\n"
+     "3s a-3 action.ends: done\n"
+     "3.1s b-2 action.starts: power\n"
+     "3.1s b-2 action.ends: done\n"
+     "4s a-4 action.starts: power\n"
+     "4s bob machine.state: off\n"
+     "4s bob machine.state: on\n"
+     "4s a-4 action.ends: done\n"
+     "5s (timeline) run.ends: the scenario's end was reached\n"},
+    {"when, nth, delay, every and times",
+     "  - {when: bob.state == powered-down, nth: 2, delay: 100ms, every: 200ms, times: 2, power: "
+     "{machine: alice, do: freeze}, as: b}\n"
+     "  - {at: 1s, every: 1s, times: 3, power: {machine: bob, do: reboot}, as: a}\n"
+     "end: {at: 4s}\n",
+     "1s a-1 action.starts: power\n"
+     "1s bob machine.state: off\n"
+     "1s bob machine.state: on\n"
+     "1s a-1 action.ends: done\n"
+     "2s a-2 action.starts: power\n"
+     "2s bob machine.state: off\n"
+     "2s bob machine.state: on\n"
+     "2s a-2 action.ends: done\n"
+     "2.1s b-1 action.starts: power\n"
+     "2.1s alice machine.state: frozen\n"
+     "2.1s b-1 action.ends: done\n"
+     "2.3s b-2 action.starts: power\n"
+     "2.3s b-2 action.ends: done\n"
+     "3s a-3 action.starts: power\n"
+     "3s bob machine.state: off\n"
+     "3s bob machine.state: on\n"
+     "3s a-3 action.ends: done\n"
+     "4s (timeline) run.ends: the scenario's end was reached\n"},
+    {"faults that overlap: it is mended when the last has ended",
+     "  - {at: 1s, every: 300ms, times: 2, fault: {machine: bob, freeze: true, for: 500ms}, as: "
+     "a}\n"
+     "end: {at: 3s}\n",
+     "1s a-1 action.starts: fault\n"
+     "1s a-1 fault.starts: bob\n"
+     "1s bob machine.state: frozen\n"
+     "1.3s a-2 action.starts: fault\n"
+     "1.3s a-2 fault.starts: bob\n"
+     "1.5s a-1 fault.stops: bob\n"
+     "1.5s a-1 action.ends: over\n"
+     "1.8s a-2 fault.stops: bob\n"
+     "1.8s bob machine.state: thawed\n"
+     "1.8s a-2 action.ends: over\n"
+     "3s (timeline) run.ends: the scenario's end was reached\n"},
+    {"a stop ends all that act, and calls off those to come",
+     "  - {at: 1s, every: 1s, times: 4, fault: {machine: bob, freeze: true, for: 5s}, as: a}\n"
+     "  - {at: 2500ms, stop: a, as: c}\n"
+     "end: {after-last: 1s}\n",
+     "1s a-1 action.starts: fault\n"
+     "1s a-1 fault.starts: bob\n"
+     "1s bob machine.state: frozen\n"
+     "2s a-2 action.starts: fault\n"
+     "2s a-2 fault.starts: bob\n"
+     "2.5s c action.starts: stop\n"
+     "2.5s a-1 fault.stops: bob\n"
+     "2.5s a-1 action.ends: stopped\n"
+     "2.5s a-2 fault.stops: bob\n"
+     "2.5s bob machine.state: thawed\n"
+     "2.5s a-2 action.ends: stopped\n"
+     "2.5s c action.ends: done\n"
+     "3.5s (timeline) run.ends: the scenario's end was reached\n"},
+    {"a stop of conditions that wait",
+     "  - {when: bob.state == frozen, delay: 1s, times: 2, ping: {from: alice, to: bob, over: lan, "
+     "count: 1, timeout: 100ms}, as: a}\n"
+     "  - {at: 1s, power: {machine: bob, do: freeze}, as: b}\n"
+     "  - {at: 1500ms, stop: a, as: c}\n"
+     "  - {at: 2s, power: {machine: bob, do: thaw}, as: d}\n"
+     "  - {at: 2s, power: {machine: bob, do: freeze}, as: e}\n"
+     "end: {after-last: 3s}\n",
+     "1s b action.starts: power\n"
+     "1s bob machine.state: frozen\n"
+     "1s b action.ends: done\n"
+     "1.5s c action.starts: stop\n"
+     "1.5s c action.ends: done\n"
+     "2s d action.starts: power\n"
+     "2s bob machine.state: thawed\n"
+     "2s d action.ends: done\n"
+     "2s e action.starts: power\n"
+     "2s bob machine.state: frozen\n"
+     "2s e action.ends: done\n"
+     "5s (timeline) run.ends: the scenario's end was reached\n"},
+    {"times: 1 is once, under the name that was given",
+     "  - {at: 1s, times: 1, power: {machine: bob, do: freeze}, as: a}\n"
+     "  - {at: 2s, every: 1s, times: 1, power: {machine: bob, do: thaw}}\n"
+     "end: {at: 3s}\n",
+     "1s a action.starts: power\n"
+     "1s bob machine.state: frozen\n"
+     "1s a action.ends: done\n"
+     "2s power2 action.starts: power\n"
+     "2s bob machine.state: thawed\n"
+     "2s power2 action.ends: done\n"
+     "3s (timeline) run.ends: the scenario's end was reached\n"},
+    {"items without a name",
+     "  - {at: 1s, every: 1s, times: 2, power: {machine: bob, do: freeze}}\n"
+     "  - {at: 2500ms, power: {machine: bob, do: thaw}}\n"
+     "end: {at: 3s}\n",
+     "1s power1-1 action.starts: power\n"
+     "1s bob machine.state: frozen\n"
+     "1s power1-1 action.ends: done\n"
+     "2s power1-2 action.starts: power\n"
+     "2s power1-2 action.ends: done\n"
+     "2.5s power2 action.starts: power\n"
+     "2.5s bob machine.state: thawed\n"
+     "2.5s power2 action.ends: done\n"
+     "3s (timeline) run.ends: the scenario's end was reached\n"},
 };
 
 Test(timeline, fires_and_ends)
