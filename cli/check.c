@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/sweep.h"
+#include "testbed/cells.h"
 #include "testbed/resolved.h"
 #include "testbed/run_input.h"
 
@@ -12,10 +13,11 @@ struct check_arguments {
     const char *file;
     const char **set;
     uint32_t set_count;
+    const char *cell;
     bool resolved;
 };
 
-enum { OPTION_RESOLVED = 'r', OPTION_SET = 's' };
+enum { OPTION_RESOLVED = 'r', OPTION_SET = 's', OPTION_CELL = 'c' };
 
 static const struct argp_option options[] = {
     {.name = "resolved",
@@ -25,6 +27,10 @@ static const struct argp_option options[] = {
      .key = OPTION_SET,
      .arg = "PATH=VALUE",
      .doc = "replace one value first, as in vms.web.memory=2GiB; may be repeated"},
+    {.name = "cell",
+     .key = OPTION_CELL,
+     .arg = "NAME=VALUE,...",
+     .doc = "of a scenario that varies: which cell is printed"},
     {0}};
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -36,6 +42,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case OPTION_SET:
         arguments->set[arguments->set_count++] = arg;
+        return 0;
+    case OPTION_CELL:
+        arguments->cell = arg;
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->file != NULL) {
@@ -87,6 +96,82 @@ static void print_right(const char *file, const struct scenario *scenario)
     }
 }
 
+static int print_scenario(const struct check_arguments *arguments, const struct scenario *scenario)
+{
+    if (!arguments->resolved) {
+        print_right(arguments->file, scenario);
+        return COMMAND_HELD;
+    }
+    resolved_print(scenario, stdout);
+    if (fflush(stdout) != 0) {
+        perror("orrery: standard output");
+        return COMMAND_WRONG_INPUT;
+    }
+    return COMMAND_HELD;
+}
+
+static int check_recording(const struct check_arguments *arguments,
+                           const struct scenario_options *scenario_options)
+{
+    struct run_input input;
+    if (arguments->cell != NULL) {
+        fprintf(stderr, "orrery: %s is a recording, which has one cell\n", arguments->file);
+        return COMMAND_WRONG_INPUT;
+    }
+    if (!run_input_open(&input, arguments->file, scenario_options, stderr)) {
+        return COMMAND_WRONG_INPUT;
+    }
+    int status = print_scenario(arguments, input.scenario);
+    run_input_close(&input);
+    return status;
+}
+
+/* The first cell that is chosen, and in words how many there are. */
+static int print_cell(const struct check_arguments *arguments, struct scenario_cells *cells,
+                      struct diagnostics *diagnostics)
+{
+    const char *choice = arguments->cell != NULL ? arguments->cell : "";
+    const char *refusal = scenario_cells_refuse(cells, choice);
+    if (refusal != NULL) {
+        fprintf(stderr, "orrery: --cell %s: %s\n", choice, refusal);
+        return COMMAND_WRONG_INPUT;
+    }
+    uint32_t count = scenario_cells_count(cells), chosen = 0, first = count;
+    for (uint32_t cell = 0; cell < count; cell++) {
+        bool matches = scenario_cell_matches(cells, cell, choice);
+        first = matches && first == count ? cell : first;
+        chosen += matches;
+    }
+    struct scenario *scenario = scenario_cell_load(cells, first, diagnostics);
+    if (scenario == NULL) {
+        return COMMAND_WRONG_INPUT;
+    }
+    if (arguments->resolved && scenario_cells_name_count(cells) > 0) {
+        printf("# %s%s\n", chosen > 1 ? "the first of the cells: " : "",
+               scenario_cell_text(cells, first));
+    }
+    int status = print_scenario(arguments, scenario);
+    if (!arguments->resolved && scenario_cells_name_count(cells) > 0) {
+        printf("  %u %s, %s%s\n", (unsigned)count, count == 1 ? "cell" : "cells",
+               chosen > 1 ? "the first is " : "this is ", scenario_cell_text(cells, first));
+    }
+    scenario_free(scenario);
+    return status;
+}
+
+static int check_file(const struct check_arguments *arguments,
+                      const struct scenario_options *scenario_options)
+{
+    struct diagnostics *diagnostics = diagnostics_new();
+    struct scenario_cells *cells =
+        scenario_cells_load_file(arguments->file, scenario_options, diagnostics);
+    int status = cells == NULL ? COMMAND_WRONG_INPUT : print_cell(arguments, cells, diagnostics);
+    diagnostics_print(diagnostics, stderr);
+    diagnostics_free(diagnostics);
+    scenario_cells_free(cells);
+    return status;
+}
+
 int cmd_check(int argc, char **argv)
 {
     struct check_arguments arguments = {.set = calloc((size_t)argc, sizeof(char *))};
@@ -99,22 +184,9 @@ int cmd_check(int argc, char **argv)
     }
     struct scenario_options scenario_options = {.set = arguments.set,
                                                 .set_count = arguments.set_count};
-    struct run_input input;
-    int status = COMMAND_HELD;
-    if (!run_input_open(&input, arguments.file, &scenario_options, stderr)) {
-        free(arguments.set);
-        return COMMAND_WRONG_INPUT;
-    }
-    if (arguments.resolved) {
-        resolved_print(input.scenario, stdout);
-        if (fflush(stdout) != 0) {
-            perror("orrery: standard output");
-            status = COMMAND_WRONG_INPUT;
-        }
-    } else {
-        print_right(arguments.file, input.scenario);
-    }
-    run_input_close(&input);
+    int status = run_input_is_recording(arguments.file)
+                     ? check_recording(&arguments, &scenario_options)
+                     : check_file(&arguments, &scenario_options);
     free(arguments.set);
     return status;
 }

@@ -18,8 +18,13 @@
 
 struct scenario_cells;
 
-/* NULL when `diagnostics` has at least one error. `options` as for scenario_load_file, and borrowed for the life of the cells; may be NULL. */
+/* NULL when `diagnostics` has at least one error. `options` as for scenario_load_file, not kept; may be NULL. */
 SIM_CHECKED struct scenario_cells *scenario_cells_load_file(const char *path,
+                                                            const struct scenario_options *options,
+                                                            struct diagnostics *diagnostics);
+/* The same from memory; `name` is what messages call it. */
+SIM_CHECKED struct scenario_cells *scenario_cells_load_text(const char *name, const char *text,
+                                                            size_t length,
                                                             const struct scenario_options *options,
                                                             struct diagnostics *diagnostics);
 void scenario_cells_free(struct scenario_cells *cells);
@@ -35,8 +40,8 @@ const char *scenario_cell_text(const struct scenario_cells *cells, uint32_t cell
 bool scenario_cell_matches(const struct scenario_cells *cells, uint32_t cell, const char *choice);
 /* Why no cell can match ("there is no name `rat`; did you mean `rate`?", "rate is never 2Gbit/s"); NULL where the choice is good. Borrowed. */
 const char *scenario_cells_refuse(struct scenario_cells *cells, const char *choice);
-/* The scenario of a cell, which the caller frees. It was checked (V2), so this succeeds but where a file has changed meanwhile: then NULL
- * and errors. */
+/* The scenario of a cell, which the caller frees. It was checked (V2), so this succeeds but where a page
+ * trace is no longer there: then NULL and errors. */
 SIM_CHECKED struct scenario *scenario_cell_load(const struct scenario_cells *cells, uint32_t cell,
                                                 struct diagnostics *diagnostics);
 

@@ -16,6 +16,7 @@ struct source {
     const char *name;
     const char *text;
     size_t length;
+    struct source_place parent; /* line 0: none */
     struct source *next;
 };
 
@@ -23,6 +24,9 @@ struct problem {
     struct source_place place;
     char *message; /* allocated: many may come and go before the first fifty are known */
     uint32_t arrival;
+    const char *about;    /* the first that it was about; NULL: none */
+    uint32_t about_count; /* of how many it was said, */
+    uint32_t about_last;  /* and the number of the last */
 };
 
 struct diagnostics {
@@ -32,6 +36,8 @@ struct diagnostics {
     struct problem problems[DIAGNOSTICS_KEPT];
     uint32_t kept;
     uint32_t count;
+    const char *about;
+    uint32_t about_count;
 };
 
 struct diagnostics *diagnostics_new(void)
@@ -128,6 +134,62 @@ static const struct source *source_get(const struct diagnostics *diagnostics, ui
     return source;
 }
 
+void diagnostics_about(struct diagnostics *diagnostics, const char *about)
+{
+    diagnostics->about = about == NULL ? NULL : clean_copy(&diagnostics->arena, about);
+    diagnostics->about_count += about != NULL;
+}
+
+void diagnostics_set_parent(struct diagnostics *diagnostics, uint32_t source,
+                            struct source_place parent)
+{
+    struct source *child = diagnostics->sources;
+    SIM_ASSERT(source < diagnostics->source_count);
+    SIM_ASSERT(parent.source < source);
+    for (uint32_t i = 0; i < source; i++) {
+        child = child->next;
+    }
+    child->parent = parent;
+}
+
+static bool sources_equal(const struct source *a, const struct source *b)
+{
+    return a->kind == b->kind && a->length == b->length && strcmp(a->name, b->name) == 0 &&
+           memcmp(a->text, b->text, a->length) == 0;
+}
+
+/* Whether all sources of the list stand in a row from `at` on. */
+static bool sources_stand(const struct source *at, const struct source *list)
+{
+    while (at != NULL && list != NULL && sources_equal(at, list)) {
+        at = at->next;
+        list = list->next;
+    }
+    return list == NULL;
+}
+
+uint32_t diagnostics_adopt(struct diagnostics *to, const struct diagnostics *from)
+{
+    uint32_t offset = 0;
+    SIM_ASSERT(to != from);
+    for (const struct source *at = to->sources; at != NULL; at = at->next, offset++) {
+        if (sources_stand(at, from->sources)) {
+            return offset;
+        }
+    }
+    SIM_ASSERT(offset == to->source_count);
+    for (const struct source *source = from->sources; source != NULL; source = source->next) {
+        uint32_t number =
+            diagnostics_add_source(to, source->kind, source->name, source->text, source->length);
+        if (source->parent.line > 0) {
+            struct source_place parent = source->parent;
+            parent.source += offset;
+            diagnostics_set_parent(to, number, parent);
+        }
+    }
+    return offset;
+}
+
 const char *diagnostics_quote(const char *text, char out[DIAGNOSTICS_QUOTE_BYTES])
 {
     size_t length = strlen(text);
@@ -211,13 +273,21 @@ void diagnostics_error(struct diagnostics *diagnostics, struct source_place plac
     vsnprintf(message, sizeof(message), format, list);
     va_end(list);
     for (uint32_t i = 0; i < diagnostics->kept; i++) {
-        const struct problem *other = &diagnostics->problems[i];
+        struct problem *other = &diagnostics->problems[i];
         if (place_compare(other->place, place) == 0 && strcmp(other->message, message) == 0) {
+            other->about_count +=
+                diagnostics->about != NULL && other->about_last != diagnostics->about_count;
+            other->about_last = diagnostics->about_count;
             return;
         }
     }
     diagnostics->count++;
-    problem_insert(diagnostics, (struct problem){.place = place, .arrival = diagnostics->count},
+    problem_insert(diagnostics,
+                   (struct problem){.place = place,
+                                    .arrival = diagnostics->count,
+                                    .about = diagnostics->about,
+                                    .about_count = diagnostics->about != NULL,
+                                    .about_last = diagnostics->about_count},
                    message);
 }
 
@@ -285,6 +355,34 @@ static void print_excerpt(FILE *out, const struct source *source, struct source_
     fputc('\n', out);
 }
 
+static void print_about(const struct diagnostics *diagnostics, const struct problem *problem,
+                        FILE *out)
+{
+    if (problem->about == NULL || problem->about_count == diagnostics->about_count) {
+        return;
+    }
+    if (problem->about_count == 1) {
+        fprintf(out, "       in the cell %s\n", problem->about);
+    } else {
+        fprintf(out, "       in %u cells of %u, the first is %s\n", (unsigned)problem->about_count,
+                (unsigned)diagnostics->about_count, problem->about);
+    }
+}
+
+static void print_parents(const struct diagnostics *diagnostics, const struct source *source,
+                          FILE *out)
+{
+    while (source->parent.line > 0) {
+        struct source_place place = source->parent;
+        source = source_get(diagnostics, place.source);
+        fprintf(out, "       extended by %s", source->name);
+        if (source->kind == SOURCE_FILE) {
+            fprintf(out, ":%u:%u", (unsigned)place.line, (unsigned)place.column);
+        }
+        fputc('\n', out);
+    }
+}
+
 void diagnostics_print(const struct diagnostics *diagnostics, FILE *out)
 {
     for (uint32_t i = 0; i < diagnostics->kept; i++) {
@@ -299,6 +397,8 @@ void diagnostics_print(const struct diagnostics *diagnostics, FILE *out)
         if (problem->place.line > 0 && source->kind == SOURCE_FILE) {
             print_excerpt(out, source, problem->place);
         }
+        print_about(diagnostics, problem, out);
+        print_parents(diagnostics, source, out);
     }
     if (diagnostics->count > diagnostics->kept) {
         fprintf(out, "... and %u more\n", (unsigned)(diagnostics->count - diagnostics->kept));

@@ -46,6 +46,16 @@ uint32_t diagnostics_add_source(struct diagnostics *diagnostics, enum source_kin
 void diagnostics_error(struct diagnostics *diagnostics, struct source_place place,
                        const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* What the errors that follow are about (a cell, as in "rate=1Gbit/s"), said with each; NULL: no more. The same error about several
+ * of them is printed once, with the first and their number, and without any where it is about all that were named so far. Copied. */
+void diagnostics_about(struct diagnostics *diagnostics, const char *about);
+/* Places in `source` are printed with the place that brought it in ("extended by main.yaml:2:10"). */
+void diagnostics_set_parent(struct diagnostics *diagnostics, uint32_t source,
+                            struct source_place parent);
+/* The sources of `from`, without its errors, become sources of `to`, where they are not there already. Returns what is to be added
+ * to the numbers that they have in `from`. */
+uint32_t diagnostics_adopt(struct diagnostics *to, const struct diagnostics *from);
+
 /* All errors met so far, also those that were not kept. */
 uint32_t diagnostics_count(const struct diagnostics *diagnostics);
 void diagnostics_print(const struct diagnostics *diagnostics, FILE *out);

@@ -135,6 +135,10 @@ struct expression *expression_parse(struct arena *arena, struct diagnostics *dia
 bool expression_check(struct expression *expression, struct scenario *scenario,
                       struct diagnostics *diagnostics);
 
+/* The same where the whole must be one reference: references[0] is then the property. */
+bool expression_check_property(struct expression *expression, const struct scenario *scenario,
+                               struct diagnostics *diagnostics);
+
 /* ---- evaluation ---------------------------------------------------------------------------------------------------- */
 
 enum truth { TRUTH_FALSE, TRUTH_TRUE, TRUTH_UNKNOWN };

@@ -565,3 +565,20 @@ bool expression_check(struct expression *expression, struct scenario *scenario,
     return expression_bind(expression, scenario, &scenario->arena, diagnostics) &&
            check_node(&checker, expression->root) && check_condition(&checker, expression->root);
 }
+
+bool expression_check_property(struct expression *expression, const struct scenario *scenario,
+                               struct diagnostics *diagnostics)
+{
+    struct checker checker = {expression, scenario, diagnostics};
+    struct expression_node *root = expression->root;
+    SIM_ASSERT(root != NULL);
+    if (root->op != EXPRESSION_REFERENCE) {
+        char quoted[DIAGNOSTICS_QUOTE_BYTES];
+        CHECK_ERROR(&checker, root,
+                    "%s is no property; expected a part and its property, as in "
+                    "move.downtime",
+                    diagnostics_quote(expression->text, quoted));
+        return false;
+    }
+    return check_node(&checker, root);
+}

@@ -26,6 +26,7 @@ struct reference {
 
 struct condition {
     struct expression *expression;
+    bool property; /* one reference, not a condition */
     struct condition *next;
 };
 
@@ -216,8 +217,8 @@ static struct reference *add_reference(struct loader *loader, const struct schem
     return reference;
 }
 
-static void fill_condition(struct loader *loader, const struct yaml_node *node,
-                           struct expression **out)
+static void fill_condition(struct loader *loader, const struct schema_key *key,
+                           const struct yaml_node *node, struct expression **out)
 {
     struct source_place place = node->place;
     bool plain = node->style == YAML_STYLE_PLAIN && place.width == node->length;
@@ -228,9 +229,18 @@ static void fill_condition(struct loader *loader, const struct yaml_node *node,
     if (*out != NULL) {
         struct condition *condition = arena_alloc(&loader->scenario->arena, sizeof(*condition));
         condition->expression = *out;
+        condition->property = key->type == SCHEMA_PROPERTY;
         *loader->last_condition = condition;
         loader->last_condition = &condition->next;
     }
+}
+
+/* A path as seen from the directory of the scenario, whatever file it stands in. */
+static const char *path_of(struct loader *loader, const struct yaml_node *node)
+{
+    return node->directory == NULL || node->text[0] == '/'
+               ? node->text
+               : arena_print(&loader->scenario->arena, "%s/%s", node->directory, node->text);
 }
 
 static void fill_scalar(struct loader *loader, const struct schema_key *key,
@@ -240,8 +250,10 @@ static void fill_scalar(struct loader *loader, const struct schema_key *key,
     char quoted[DIAGNOSTICS_QUOTE_BYTES];
     switch (key->type) {
     case SCHEMA_TEXT:
-    case SCHEMA_PATH:
         *(const char **)member = node->text;
+        break;
+    case SCHEMA_PATH:
+        *(const char **)member = path_of(loader, node);
         break;
     case SCHEMA_NAME:
         fill_name(loader, key, node, member);
@@ -281,8 +293,8 @@ static void fill_scalar(struct loader *loader, const struct schema_key *key,
         }
         break;
     default:
-        SIM_ASSERT(key->type == SCHEMA_CONDITION);
-        fill_condition(loader, node, member);
+        SIM_ASSERT(key->type == SCHEMA_CONDITION || key->type == SCHEMA_PROPERTY);
+        fill_condition(loader, key, node, member);
         break;
     }
 }
@@ -419,10 +431,11 @@ static uint32_t parts_count(struct loader *loader, const struct yaml_node *node)
         const char *error;
         char quoted[DIAGNOSTICS_QUOTE_BYTES];
         diagnostics_quote(child->key, quoted);
+        if (child->key_refused) {
+            continue; /* said already */
+        }
         if (!name_range_parse(child->key, &range, &error)) {
             diagnostics_error(loader->diagnostics, child->key_place, "%s %s", quoted, error);
-        } else if (child->key_refused) {
-            continue; /* said already */
         } else if (name_is_reserved(child->key)) {
             diagnostics_error(loader->diagnostics, child->key_place,
                               "%s is a word of the language and cannot be a name", quoted);
@@ -448,7 +461,8 @@ static struct named_part *parts_collect(struct loader *loader, const struct yaml
     for (const struct yaml_node *child = node->first_child; child != NULL; child = child->next) {
         struct name_range range;
         const char *error;
-        if (!name_range_parse(child->key, &range, &error) || name_is_reserved(child->key)) {
+        if (child->key_refused || !name_range_parse(child->key, &range, &error) ||
+            name_is_reserved(child->key)) {
             continue;
         }
         for (uint32_t i = 0; i < range.count; i++) {
@@ -534,6 +548,10 @@ static void fill_value(struct loader *loader, const struct schema_key *key,
         break;
     case SCHEMA_PARTS:
         fill_parts(loader, key, node, out);
+        break;
+    case SCHEMA_STEP:
+        LOADER_ERROR(loader, node->place, "'%s' is read before --set: it stands in a file",
+                     key->name);
         break;
     default:
         clear(key, out);
@@ -853,6 +871,10 @@ void loader_load(struct scenario *scenario, const struct yaml_node *root,
     policy_rules_add_moves(scenario, diagnostics);
     for (struct condition *condition = loader.conditions; condition != NULL;
          condition = condition->next) {
-        expression_check(condition->expression, scenario, diagnostics);
+        if (condition->property) {
+            expression_check_property(condition->expression, scenario, diagnostics);
+        } else {
+            expression_check(condition->expression, scenario, diagnostics);
+        }
     }
 }

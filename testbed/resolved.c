@@ -45,7 +45,10 @@ static bool has_value(const struct schema_key *key, const void *object)
         return ((const struct scenario_part *)member)->kind != SCENARIO_NO_PART;
     case SCHEMA_PART_LIST:
         return ((const struct scenario_parts *)member)->count > 0;
+    case SCHEMA_STEP:
+        return false;
     case SCHEMA_CONDITION:
+    case SCHEMA_PROPERTY:
         return *(const struct expression *const *)member != NULL;
     case SCHEMA_MAP_LIST:
     case SCHEMA_PARTS:
@@ -105,17 +108,23 @@ static bool stands_unescaped(uint32_t code)
     return printable && !line_break && code != 0xfeff && code != '"' && code != '\\';
 }
 
+/* A dollar that would call a name of `vary` is written twice. */
+static bool is_doubled(const unsigned char *at)
+{
+    bool letter = (at[1] >= 'a' && at[1] <= 'z') || (at[1] >= 'A' && at[1] <= 'Z');
+    return at[0] == '$' && (letter || at[1] == '{' || at[1] == '$');
+}
+
 static void print_text(FILE *out, const char *text)
 {
-    if (!yaml_needs_quotes(text)) {
-        fputs(text, out);
-        return;
-    }
+    bool quoted = yaml_needs_quotes(text);
     uint32_t length;
-    fputc('"', out);
+    fputs(quoted ? "\"" : "", out);
     for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at += length) {
         uint32_t code = decode_utf8(at, &length);
-        if (stands_unescaped(code)) {
+        if (is_doubled(at)) {
+            fputs("$$", out);
+        } else if (!quoted || stands_unescaped(code)) {
             fwrite(at, 1, length, out);
         } else if (code == '"' || code == '\\') {
             fprintf(out, "\\%c", (int)code);
@@ -125,7 +134,7 @@ static void print_text(FILE *out, const char *text)
             fprintf(out, code < 0x100 ? "\\x%02x" : "\\u%04x", (unsigned)code);
         }
     }
-    fputc('"', out);
+    fputs(quoted ? "\"" : "", out);
 }
 
 static struct scenario_part part_of_index(const struct schema_key *key, uint32_t index)
@@ -206,7 +215,7 @@ static void print_scalar(const struct printer *printer, const struct schema_key 
         print_names(printer, key, member);
         break;
     default:
-        SIM_ASSERT(key->type == SCHEMA_CONDITION);
+        SIM_ASSERT(key->type == SCHEMA_CONDITION || key->type == SCHEMA_PROPERTY);
         print_text(printer->out, (*(const struct expression *const *)member)->text);
         break;
     }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_recording(const char *path)
+bool run_input_is_recording(const char *path)
 {
     char magic[4] = "";
     FILE *file = fopen(path, "rb");
@@ -62,7 +62,7 @@ bool run_input_open(struct run_input *input, const char *path,
     *input = (struct run_input){.path = path, .until = SIM_NEVER, .until_text = ""};
     struct diagnostics *diagnostics = diagnostics_new();
     bool good;
-    if (is_recording(path)) {
+    if (run_input_is_recording(path)) {
         good = open_recording(input, options, diagnostics, errors);
     } else {
         input->scenario = scenario_load_file(path, options, diagnostics);

@@ -17,6 +17,8 @@ struct run_input {
     const char *until_text;      /* "" where there is none; borrowed from the recording */
 };
 
+/* By its first bytes; a file that cannot be read is none. */
+bool run_input_is_recording(const char *path);
 /* Loads. False, with everything that is wrong printed to `errors`; then there is nothing to close. `options` may be NULL, and
  * apply to both sorts. */
 SIM_CHECKED bool run_input_open(struct run_input *input, const char *path,

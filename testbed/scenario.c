@@ -1,91 +1,32 @@
 #include "testbed/scenario.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "sim/assert.h"
-#include "testbed/loader.h"
 #include "testbed/name_range.h"
 #include "testbed/part_names.h"
-#include "testbed/scenario_rules.h"
+#include "testbed/scenario_tree.h"
 #include "testbed/shipped_traces.h"
-#include "testbed/yaml_set.h"
 
 /* ---- loading ------------------------------------------------------------------------------------------------------- */
-
-/* The whole file; NULL and errno where it cannot be read. One byte more than a scenario may have is enough to see that it is too large. */
-static char *read_file(const char *path, size_t *length)
-{
-    FILE *file = fopen(path, "rb");
-    if (file == NULL) {
-        return NULL;
-    }
-    char *text = malloc(YAML_TREE_BYTES_MAX + 2);
-    SIM_ASSERT(text != NULL);
-    *length = fread(text, 1, YAML_TREE_BYTES_MAX + 1, file);
-    int error = ferror(file) != 0 ? errno : 0;
-    fclose(file);
-    if (error != 0) {
-        free(text);
-        errno = error;
-        return NULL;
-    }
-    text[*length] = '\0';
-    return text;
-}
-
-static const char *directory_of(struct arena *arena, const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    if (slash == NULL) {
-        return ".";
-    }
-    return slash == path ? "/" : arena_copy(arena, path, (size_t)(slash - path));
-}
-
-/* What a scenario without `name` is called: its file, without directory and ending. */
-static const char *name_of(struct arena *arena, const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    const char *base = slash == NULL ? path : slash + 1;
-    const char *dot = strrchr(base, '.');
-    size_t length = dot == NULL || dot == base ? strlen(base) : (size_t)(dot - base);
-    return arena_copy(arena, base, length);
-}
 
 struct scenario *scenario_load_text(const char *name, const char *text, size_t length,
                                     const struct scenario_options *options,
                                     struct diagnostics *diagnostics)
 {
-    static const struct scenario_options none = {0};
-    options = options == NULL ? &none : options;
-    uint32_t errors_before = diagnostics_count(diagnostics);
-    struct scenario *scenario = calloc(1, sizeof(*scenario));
-    SIM_ASSERT(scenario != NULL);
-    arena_init(&scenario->arena);
-    scenario->file = arena_copy(&scenario->arena, name, strlen(name));
-    const char *directory = options->directory != NULL ? options->directory : ".";
-    scenario->directory = arena_copy(&scenario->arena, directory, strlen(directory));
-    uint32_t source = diagnostics_add_source(diagnostics, SOURCE_FILE, name, text, length);
-    struct yaml_node *root = yaml_tree_parse(&scenario->arena, diagnostics, source, text, length);
-    for (uint32_t i = 0; root != NULL && i < options->set_count; i++) {
-        yaml_set(&scenario->arena, diagnostics, root, options->set[i]);
+    struct scenario_tree tree;
+    scenario_tree_read(&tree, name, text, length, options, diagnostics);
+    struct scenario *scenario = NULL;
+    if (tree.vary.cell_count > 1 && tree.good) {
+        diagnostics_error(diagnostics, tree.vary.place,
+                          "this file varies and has %u cells; expected one scenario",
+                          (unsigned)tree.vary.cell_count);
+    } else {
+        scenario = scenario_tree_load(&tree, 0, 0, diagnostics);
     }
-    if (root != NULL) {
-        loader_load(scenario, root, diagnostics);
-        scenario_rules_apply(scenario, options->ignore_files, diagnostics);
-    }
-    if (diagnostics_count(diagnostics) > errors_before) {
-        scenario_free(scenario);
-        return NULL;
-    }
-    SIM_ASSERT(root != NULL);
-    if (scenario->name == NULL) {
-        scenario->name = name_of(&scenario->arena, name);
-    }
-    scenario_check(scenario);
+    scenario_tree_close(&tree);
     return scenario;
 }
 
@@ -93,22 +34,15 @@ struct scenario *scenario_load_file(const char *path, const struct scenario_opti
                                     struct diagnostics *diagnostics)
 {
     size_t length;
-    char *text = read_file(path, &length);
+    char *text = scenario_tree_text(path, &length, diagnostics);
     if (text == NULL) {
-        const char *reason = strerror(errno);
-        uint32_t source = diagnostics_add_source(diagnostics, SOURCE_FILE, path, "", 0);
-        diagnostics_error(diagnostics, (struct source_place){.source = source},
-                          "cannot be read: %s", reason);
         return NULL;
     }
     struct scenario_options own = options != NULL ? *options : (struct scenario_options){0};
-    struct arena arena;
-    arena_init(&arena);
-    if (own.directory == NULL) {
-        own.directory = directory_of(&arena, path);
-    }
+    char *directory = scenario_tree_directory(path);
+    own.directory = own.directory != NULL ? own.directory : directory;
     struct scenario *scenario = scenario_load_text(path, text, length, &own, diagnostics);
-    arena_close(&arena);
+    free(directory);
     free(text);
     return scenario;
 }

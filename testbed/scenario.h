@@ -1,6 +1,6 @@
 /* testbed/scenario.h - a scenario as typed structs: what the world is built from.
  *
- * scenario_load_file reads a YAML file, applies `--set`, expands ranges, fills these structs as testbed/schema.h describes,
+ * scenario_load_file reads a YAML file and what it extends, applies `--set`, expands ranges, fills these structs as testbed/schema.h describes,
  * resolves every name to an index, writes defaults into what was not given, and checks that the parts fit together. What it
  * returns is right: a builder asserts and does not check again. docs/scenario.md is the user's view of the same thing.
  *
@@ -585,6 +585,26 @@ struct scenario_expect {
     uint32_t step_count;
 };
 
+/* ---- tables of cells ----------------------------------------------------------------------------------------------- */
+
+#define SCENARIO_COLUMNS_MAX 16u
+
+/* A column. */
+struct scenario_column {
+    const struct yaml_node *source;
+    struct expression *show; /* references[0] is the property */
+    const char *heading;     /* NULL: the text of `show` */
+};
+
+enum scenario_best_kind { SCENARIO_BEST_UNSET, SCENARIO_BEST_MIN, SCENARIO_BEST_MAX };
+
+/* Which cell is marked. */
+struct scenario_best {
+    const struct yaml_node *source; /* NULL: not given */
+    enum scenario_best_kind kind;
+    struct expression *of; /* references[0] is the property */
+};
+
 /* ---- the whole ----------------------------------------------------------------------------------------------------- */
 
 /* Who bears a name: sorted as by strcmp. The name of an item that fires several times has an entry with the first of them, and each
@@ -626,6 +646,9 @@ struct scenario {
     struct scenario_end end;
     struct scenario_expect *expect;
     uint32_t expect_count;
+    struct scenario_column *report;
+    uint32_t report_count;
+    struct scenario_best best;
     struct scenario_name *names; /* of all of the above but expectations */
     uint32_t name_count;
 };
@@ -638,7 +661,7 @@ struct scenario_options {
         ignore_files; /* do not look whether files that the scenario names can be read (a recording has them) */
 };
 
-/* The scenario, or NULL when `diagnostics` has at least one error. `options` may be NULL. */
+/* The scenario, or NULL when `diagnostics` has at least one error; a file that varies is one (testbed/cells.h). `options` may be NULL. */
 SIM_CHECKED struct scenario *scenario_load_file(const char *path,
                                                 const struct scenario_options *options,
                                                 struct diagnostics *diagnostics);

@@ -7,7 +7,9 @@
 
 #include "sim/assert.h"
 #include "testbed/cpu_table.h"
+#include "testbed/expression.h"
 #include "testbed/loader.h"
+#include "testbed/property_table.h"
 #include "testbed/shipped_traces.h"
 #include "testbed/timeline_rules.h"
 #include "vm/guest.h"
@@ -326,6 +328,25 @@ static void check_vms(struct scenario *scenario, bool ignore_files, struct diagn
     }
 }
 
+/* A table has room for so many columns, and only numbers have a smallest and a largest. */
+static void check_report(const struct scenario *scenario, struct diagnostics *diagnostics)
+{
+    const struct expression *best = scenario->best.of;
+    if (scenario->report_count > SCENARIO_COLUMNS_MAX) {
+        diagnostics_error(diagnostics, loader_place(scenario->source, "report"),
+                          "report: more columns than a table may have (%u)", SCENARIO_COLUMNS_MAX);
+    }
+    if (best != NULL && best->reference_count == 1 && best->references[0].property != NULL) {
+        const struct property_row *row = best->references[0].property;
+        if (row->type != PROPERTY_QUANTITY && row->type != PROPERTY_INSTANT) {
+            diagnostics_error(diagnostics, best->place,
+                              "best: %s is no quantity, and has neither a smallest nor a largest "
+                              "value",
+                              best->text);
+        }
+    }
+}
+
 void scenario_rules_apply(struct scenario *scenario, bool ignore_files,
                           struct diagnostics *diagnostics)
 {
@@ -334,4 +355,5 @@ void scenario_rules_apply(struct scenario *scenario, bool ignore_files,
     check_machines(scenario, diagnostics);
     check_vms(scenario, ignore_files, diagnostics);
     timeline_rules_apply(scenario, diagnostics);
+    check_report(scenario, diagnostics);
 }

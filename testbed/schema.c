@@ -106,6 +106,8 @@ const char *schema_expected(const struct schema_key *key, char *out, size_t capa
         [SCHEMA_MARK] = "true",
         [SCHEMA_SUBNET] = "a subnet, as in 10.1.0.0/16",
         [SCHEMA_CONDITION] = "a condition, as in move.downtime < 500ms",
+        [SCHEMA_PROPERTY] = "a property of a part, as in move.downtime",
+        [SCHEMA_STEP] = "text, list or map",
         [SCHEMA_MAP] = "a map",
         [SCHEMA_INDEX_LIST] = "a list of names, as in [lan, migration]",
         [SCHEMA_PARTS] = "a map from names to maps",

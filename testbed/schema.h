@@ -29,8 +29,10 @@ enum schema_type {
     SCHEMA_PART,     /* name of a part of one of the kinds in `parts`: struct scenario_part */
     SCHEMA_PART_LIST, /* one name or a list of them, each of a part of one of the kinds in `parts`, `*` in a name for any
                         * letters: struct scenario_parts                                      */
-    SCHEMA_CONDITION,  /* an expression: struct expression *                                  */
-    SCHEMA_MAP,        /* a map: the struct itself                                            */
+    SCHEMA_CONDITION, /* an expression: struct expression *                                  */
+    SCHEMA_PROPERTY,  /* one property of one part, as the only reference of a struct expression * */
+    SCHEMA_STEP,      /* done by a step before the loader (scenario_tree.h): no member       */
+    SCHEMA_MAP,       /* a map: the struct itself                                            */
     SCHEMA_INDEX_LIST, /* a list of names as of SCHEMA_INDEX: struct scenario_indices         */
     SCHEMA_MAP_LIST,   /* a list of maps: pointer here, uint32_t at count_offset              */
     SCHEMA_PARTS,      /* a map from names and ranges to maps: the same                       */

@@ -6,9 +6,10 @@
 #include "sim/assert.h"
 #include "testbed/schema.h"
 
-#define NAME_PATTERN  "^[A-Za-z][A-Za-z0-9_-]*$"
-#define RANGE_PATTERN "^[A-Za-z][A-Za-z0-9_-]*(\\.\\.[A-Za-z][A-Za-z0-9_-]*)?$"
-#define NUMBER        "(0|[1-9][0-9]*)(\\.[0-9]+)?"
+#define NAME_PATTERN   "^[A-Za-z][A-Za-z0-9_-]*$"
+#define RANGE_PATTERN  "^[A-Za-z][A-Za-z0-9_-]*(\\.\\.[A-Za-z][A-Za-z0-9_-]*)?$"
+#define VARIED_PATTERN "\\$[A-Za-z{]"
+#define NUMBER         "(0|[1-9][0-9]*)(\\.[0-9]+)?"
 
 /* jansson frees what it is given also when it fails; memory is the only way to fail, and an answer to that is an assertion. */
 static void put(json_t *object, const char *key, json_t *value)
@@ -56,6 +57,14 @@ static json_t *any_of(json_t *first, json_t *second)
     return schema;
 }
 
+/* A value, or a text with the `$name` of one. */
+static json_t *or_varied(json_t *schema)
+{
+    json_t *varied = json_object();
+    put(varied, "$ref", json_string("#/definitions/varied"));
+    return any_of(schema, varied);
+}
+
 /* ---- values -------------------------------------------------------------------------------------------------------- */
 
 static json_t *quantity_schema(const struct schema_key *key)
@@ -97,7 +106,7 @@ static json_t *choice_schema(const struct schema_key *key)
 static json_t *list_of(json_t *items)
 {
     json_t *schema = typed("array");
-    put(schema, "items", items);
+    put(schema, "items", or_varied(items));
     return schema;
 }
 
@@ -105,7 +114,8 @@ static json_t *parts_schema(const struct schema_key *key)
 {
     json_t *schema = typed("object");
     json_t *patterns = json_object();
-    put(patterns, RANGE_PATTERN, reference_to(key->map));
+    put(patterns, RANGE_PATTERN, or_varied(reference_to(key->map)));
+    put(patterns, VARIED_PATTERN, or_varied(reference_to(key->map)));
     put(schema, "patternProperties", patterns);
     put(schema, "additionalProperties", json_false());
     return schema;
@@ -121,6 +131,22 @@ static const char *part_pattern(const struct schema_key *key, bool globs)
     return globs ? "^[A-Za-z*][A-Za-z0-9_*.-]*$" : RANGE_PATTERN;
 }
 
+/* `extends` is one path or several; `vary` a map, or a list of them in step. */
+static json_t *step_schema(const struct schema_key *key)
+{
+    bool extends = strcmp(key->name, "extends") == 0;
+    SIM_ASSERT(extends || strcmp(key->name, "vary") == 0);
+    json_t *one = typed(extends ? "string" : "object"), *several = typed("array");
+    put(several, "items", json_deep_copy(one));
+    return any_of(one, several);
+}
+
+static bool takes_any_text(const struct schema_key *key)
+{
+    return key->type == SCHEMA_TEXT || key->type == SCHEMA_PATH || key->type == SCHEMA_CONDITION ||
+           key->type == SCHEMA_PROPERTY || key->type == SCHEMA_STEP;
+}
+
 static json_t *value_schema(const struct schema_key *key)
 {
     json_t *schema;
@@ -128,6 +154,10 @@ static json_t *value_schema(const struct schema_key *key)
     case SCHEMA_TEXT:
     case SCHEMA_PATH:
         return any_of(typed("string"), typed("number"));
+    case SCHEMA_STEP:
+        return step_schema(key);
+    case SCHEMA_PROPERTY:
+        return typed("string");
     case SCHEMA_CONDITION:
         return any_of(typed("string"), typed("boolean"));
     case SCHEMA_NAME:
@@ -165,16 +195,12 @@ static json_t *value_schema(const struct schema_key *key)
 
 /* ---- maps ---------------------------------------------------------------------------------------------------------- */
 
-/* Draft-07 ignores what stands beside a $ref, so the reference goes into an allOf of its own. */
+/* Draft-07 ignores what stands beside a $ref, so no value is a reference alone. */
 static json_t *described(const struct schema_key *key)
 {
     json_t *schema = value_schema(key);
-    if (json_object_get(schema, "$ref") != NULL) {
-        json_t *outer = json_object();
-        json_t *all = json_array();
-        append(all, schema);
-        put(outer, "allOf", all);
-        schema = outer;
+    if (!takes_any_text(key)) {
+        schema = or_varied(schema);
     }
     put(schema, "description", json_string(key->meaning));
     if (key->default_text != NULL && key->type == SCHEMA_FLAG) {
@@ -262,15 +288,38 @@ static void add_definition(void *context, const struct schema_map *map)
     }
 }
 
+/* A file that extends another one may say anything but a key that there is not: what is missing, and what `null` removes, stands in
+ * the other one. */
+static json_t *extending_schema(void)
+{
+    json_t *schema = typed("object"), *properties = json_object();
+    for (uint32_t i = 0; i < schema_key_count(&schema_scenario); i++) {
+        const struct schema_key *key = schema_key_at(&schema_scenario, i);
+        if (!key->next) {
+            json_t *any = json_object();
+            put(any, "description", json_string(key->meaning));
+            put(properties, key->name, any);
+        }
+    }
+    put(schema, "properties", properties);
+    put(schema, "additionalProperties", json_false());
+    return schema;
+}
+
 void schema_json_print(FILE *out)
 {
     json_t *schema = json_object();
     put(schema, "$schema", json_string("http://json-schema.org/draft-07/schema#"));
     put(schema, "title", json_string("Orrery scenario"));
-    int failed = json_object_update_new(schema, map_schema(&schema_scenario));
-    SIM_ASSERT(failed == 0);
+    json_t *extends = json_object(), *required = json_array();
+    append(required, json_string("extends"));
+    put(extends, "required", required);
+    put(schema, "if", extends);
+    put(schema, "then", extending_schema());
+    put(schema, "else", map_schema(&schema_scenario));
     json_t *definitions = json_object();
     schema_each_map(add_definition, definitions);
+    put(definitions, "varied", with_pattern(VARIED_PATTERN));
     put(schema, "definitions", definitions);
     json_dumpf(schema, out, JSON_INDENT(2));
     fputc('\n', out);

@@ -275,6 +275,70 @@ static const struct schema_map sweep_map = {
                "  - move.outcome == succeeded\n",
 };
 
+/* ---- tables of cells ----------------------------------------------------------------------------------------------- */
+
+static const struct schema_key column_keys[] = {
+    {.name = "show",
+     AT(scenario_column, show),
+     .type = SCHEMA_PROPERTY,
+     .required = true,
+     .meaning = "The property. A property alone in the list means the same."},
+    {.name = "heading",
+     AT(scenario_column, heading),
+     .type = SCHEMA_TEXT,
+     .derived = "the property",
+     .meaning = "What stands over the column."},
+};
+
+static const struct schema_map column_map = {
+    .name = "report",
+    .bytes = sizeof(struct scenario_column),
+    KEYS(column_keys),
+    .shorthand = "show",
+    .meaning = "The columns of the table that a scenario with `vary` gives, beside the values that "
+               "vary.",
+    .example = "vary: {rate: [100Mbit/s, 1Gbit/s], memory: [1GiB, 4GiB]}\n"
+               "networks:\n"
+               "  lan: {rate: $rate}\n"
+               "nodes:\n"
+               "  node1..node2: {memory: 8GiB, nics: [lan]}\n"
+               "vms:\n"
+               "  web: {node: node1, memory: $memory, nics: [lan]}\n"
+               "timeline:\n"
+               "  - {at: 1s, live-migrate: {vm: web, to: node2}, as: move}\n"
+               "report: [move.outcome, {show: move.downtime, heading: pause}]\n"
+               "best: {min: move.downtime}\n",
+};
+
+static const struct schema_group best_groups[] = {{.what = "a rule",
+                                                   .required = true,
+                                                   .exclusive = true,
+                                                   .stored = true,
+                                                   .offset = offsetof(struct scenario_best, kind)}};
+static const struct schema_key best_keys[] = {
+    {.name = "min",
+     AT(scenario_best, of),
+     .type = SCHEMA_PROPERTY,
+     .group = 1,
+     .group_value = SCENARIO_BEST_MIN,
+     .meaning = "The cell with the smallest value of this property."},
+    {.name = "max",
+     AT(scenario_best, of),
+     .type = SCHEMA_PROPERTY,
+     .group = 1,
+     .group_value = SCENARIO_BEST_MAX,
+     .meaning = "The cell with the largest."},
+};
+
+static const struct schema_map best_map = {
+    .name = "best",
+    .bytes = sizeof(struct scenario_best),
+    KEYS(best_keys),
+    GROUPS(best_groups),
+    .source_marks = true,
+    .meaning = "Which cell of a scenario with `vary` is marked as the best, of those that pass.",
+};
+
 /* ---- the whole ----------------------------------------------------------------------------------------------------- */
 
 static const struct schema_choice ties_choices[] = {
@@ -353,9 +417,25 @@ static const struct schema_key scenario_keys[] = {
      .type = SCHEMA_MAP_LIST,
      .map = &expect_map,
      .meaning = "What should be true."},
-    {.name = "extends", .type = SCHEMA_TEXT, .next = true},
-    {.name = "vary", .type = SCHEMA_TEXT, .next = true},
-    {.name = "report", .type = SCHEMA_TEXT, .next = true},
+    {.name = "report",
+     LIST_AT(scenario, report, report_count),
+     .type = SCHEMA_MAP_LIST,
+     .map = &column_map,
+     .meaning = "What a table of cells shows."},
+    {.name = "best",
+     AT(scenario, best),
+     .type = SCHEMA_MAP,
+     .map = &best_map,
+     .meaning = "Which cell is the best."},
+    {.name = "extends",
+     .type = SCHEMA_STEP,
+     .derived = "none",
+     .meaning = "The path of a file, or a list of them, that this one is laid over."},
+    {.name = "vary",
+     .type = SCHEMA_STEP,
+     .derived = "one cell",
+     .meaning = "A map from names to lists of values, in every combination, or a list of maps, in "
+                "step: what `$name` stands for."},
     {.name = "sans", .type = SCHEMA_TEXT, .next = true},
 };
 

@@ -60,8 +60,9 @@ static struct yaml_node *node_refused(struct builder *builder, struct source_pla
     return node;
 }
 
-static void node_append(struct yaml_node *parent, struct yaml_node *child)
+void yaml_tree_append(struct yaml_node *parent, struct yaml_node *child)
 {
+    SIM_ASSERT(parent->kind != YAML_NODE_SCALAR);
     SIM_ASSERT(child->next == NULL);
     if (parent->last_child == NULL) {
         parent->first_child = child;
@@ -143,7 +144,7 @@ static struct yaml_node *node_copy(struct builder *builder, const struct yaml_no
     *copy = blank;
     for (const struct yaml_node *child = node->first_child; child != NULL && !builder->broken;
          child = child->next) {
-        node_append(copy, node_copy(builder, child));
+        yaml_tree_append(copy, node_copy(builder, child));
     }
     return copy;
 }
@@ -236,7 +237,7 @@ static void build_sequence(struct builder *builder, struct yaml_node *node, uint
             yaml_event_delete(&event);
             return;
         }
-        node_append(node, build_node(builder, &event, depth + 1));
+        yaml_tree_append(node, build_node(builder, &event, depth + 1));
     }
 }
 
@@ -274,7 +275,7 @@ static void build_mapping(struct builder *builder, struct yaml_node *node, uint3
         value->key = key->text;
         value->key_refused = key->refused;
         value->key_place = key->place;
-        node_append(node, value);
+        yaml_tree_append(node, value);
         if (node->child_count > YAML_TREE_KEYS_MAX) {
             give_up(builder, key->place, "more keys than a map may have (10000)");
         }
@@ -410,7 +411,33 @@ void yaml_tree_put(struct yaml_node *mapping, const char *key, struct source_pla
         }
         previous = child;
     }
-    node_append(mapping, value);
+    yaml_tree_append(mapping, value);
+}
+
+struct yaml_node *yaml_tree_remove(struct yaml_node *mapping, const char *key)
+{
+    if (mapping->kind != YAML_NODE_MAPPING) {
+        return NULL;
+    }
+    struct yaml_node *previous = NULL, *child = mapping->first_child;
+    while (child != NULL && strcmp(child->key, key) != 0) {
+        previous = child;
+        child = child->next;
+    }
+    if (child == NULL) {
+        return NULL;
+    }
+    if (previous == NULL) {
+        mapping->first_child = child->next;
+    } else {
+        previous->next = child->next;
+    }
+    if (mapping->last_child == child) {
+        mapping->last_child = previous;
+    }
+    child->next = NULL;
+    mapping->child_count--;
+    return child;
 }
 
 bool yaml_tree_is_null(const struct yaml_node *node)

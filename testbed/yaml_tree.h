@@ -9,8 +9,8 @@
  *      and their like are errors unless quoted. `<<` is an error, tags are errors.
  *  Y4. Memory is bounded: at most YAML_TREE_BYTES_MAX of text, YAML_TREE_NODES_MAX nodes after aliases are copied in, and
  *      YAML_TREE_DEPTH_MAX levels. An alias becomes a copy of what its anchor names, with the places of the original.
- *  Y5. The tree of one text holds nodes of other sources once `--set` (or, later, `extends`) has put them there; places stay
- *      right because each carries its source.
+ *  Y5. The tree of one text holds nodes of other sources once `--set` or `extends` has put them there; places stay right
+ *      because each carries its source.
  *
  * Spec: YAML 1.1 (2005) types bool, int, float, timestamp, merge; YAML 1.2.2 section 10.3, Core Schema. */
 #ifndef ORRERY_TESTBED_YAML_TREE_H
@@ -41,6 +41,8 @@ struct yaml_node {
     const char *key;
     bool key_refused; /* as `refused`, of the key */
     struct source_place key_place;
+    /* What paths in it are relative to, itself relative to the directory of the scenario; NULL: that one. */
+    const char *directory;
     struct yaml_node *first_child,
         *last_child;        /* of a sequence or mapping, in the order of the file */
     struct yaml_node *next; /* sibling */
@@ -56,6 +58,10 @@ struct yaml_node *yaml_tree_get(const struct yaml_node *mapping, const char *key
 /* Puts `value` under `key`: in place of the present value, or at the end. */
 void yaml_tree_put(struct yaml_node *mapping, const char *key, struct source_place key_place,
                    struct yaml_node *value);
+/* Adds `child`, which belongs to no other node, at the end of a sequence or mapping. */
+void yaml_tree_append(struct yaml_node *parent, struct yaml_node *child);
+/* Takes the value of `key` out of a mapping; NULL where yaml_tree_get gives that. */
+struct yaml_node *yaml_tree_remove(struct yaml_node *mapping, const char *key);
 bool yaml_tree_is_null(const struct yaml_node *node); /* plain and empty, `~` or `null` */
 
 /* Why two readers would differ over this plain scalar ("is a truth value in YAML 1.1 and a word in YAML 1.2"); NULL if they agree. */

@@ -47,13 +47,23 @@ struct scenario *helper_load(const char *text)
                   diagnostics, text);
 }
 
+struct scenario *helper_load_cell(const char *text, uint32_t cell)
+{
+    struct diagnostics *diagnostics = diagnostics_new();
+    struct scenario_cells *cells =
+        scenario_cells_load_text("test.yaml", text, strlen(text), NULL, diagnostics);
+    struct scenario *scenario = cells == NULL ? NULL : scenario_cell_load(cells, cell, diagnostics);
+    scenario_cells_free(cells);
+    return loaded(scenario, diagnostics, text);
+}
+
 struct scenario *helper_load_path(const char *path, const struct scenario_options *options)
 {
     struct diagnostics *diagnostics = diagnostics_new();
     return loaded(scenario_load_file(path, options, diagnostics), diagnostics, path);
 }
 
-static char *errors_of(struct scenario *scenario, struct diagnostics *diagnostics, const char *what)
+static char *errors_of(const void *scenario, struct diagnostics *diagnostics, const char *what)
 {
     cr_assert_null(scenario, "%s was taken for right", what);
     cr_assert_gt(diagnostics_count(diagnostics), 0);
@@ -72,7 +82,7 @@ char *helper_errors(const char *text, const struct scenario_options *options)
 char *helper_errors_path(const char *path, const struct scenario_options *options)
 {
     struct diagnostics *diagnostics = diagnostics_new();
-    return errors_of(scenario_load_file(path, options, diagnostics), diagnostics, path);
+    return errors_of(scenario_cells_load_file(path, options, diagnostics), diagnostics, path);
 }
 
 char *helper_read(const char *path, size_t *length)

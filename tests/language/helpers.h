@@ -2,12 +2,14 @@
 #ifndef ORRERY_TESTS_LANGUAGE_HELPERS_H
 #define ORRERY_TESTS_LANGUAGE_HELPERS_H
 
-#include "testbed/scenario.h"
+#include "testbed/cells.h"
 
 /* The scenario of a text that must be right: otherwise the test fails and shows the diagnostics. */
 struct scenario *helper_load(const char *text);
+/* A cell of a text that varies; cell 0 of one that does not. */
+struct scenario *helper_load_cell(const char *text, uint32_t cell);
 struct scenario *helper_load_path(const char *path, const struct scenario_options *options);
-/* What diagnostics_print prints of a text or file that must be wrong; the caller frees. */
+/* What diagnostics_print prints of a text or file that must be wrong, all cells of the file; the caller frees. */
 char *helper_errors(const char *text, const struct scenario_options *options);
 char *helper_errors_path(const char *path, const struct scenario_options *options);
 char *helper_print(const struct diagnostics *diagnostics);
