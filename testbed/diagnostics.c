@@ -152,6 +152,11 @@ void diagnostics_set_parent(struct diagnostics *diagnostics, uint32_t source,
     child->parent = parent;
 }
 
+const char *diagnostics_source_name(const struct diagnostics *diagnostics, uint32_t source)
+{
+    return source_get(diagnostics, source)->name;
+}
+
 static bool sources_equal(const struct source *a, const struct source *b)
 {
     return a->kind == b->kind && a->length == b->length && strcmp(a->name, b->name) == 0 &&

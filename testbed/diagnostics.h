@@ -52,6 +52,8 @@ void diagnostics_about(struct diagnostics *diagnostics, const char *about);
 /* Places in `source` are printed with the place that brought it in ("extended by main.yaml:2:10"). */
 void diagnostics_set_parent(struct diagnostics *diagnostics, uint32_t source,
                             struct source_place parent);
+/* What messages call a source. Borrowed. */
+const char *diagnostics_source_name(const struct diagnostics *diagnostics, uint32_t source);
 /* The sources of `from`, without its errors, become sources of `to`, where they are not there already. Returns what is to be added
  * to the numbers that they have in `from`. */
 uint32_t diagnostics_adopt(struct diagnostics *to, const struct diagnostics *from);

@@ -414,6 +414,9 @@ static int named_part_compare(const void *a, const void *b)
 {
     const struct named_part *x = a, *y = b;
     int order = name_compare(x->name, y->name);
+    if (order == 0 && x->node->key_place.source != y->node->key_place.source) {
+        order = x->node->key_place.source > y->node->key_place.source ? -1 : 1;
+    }
     if (order == 0 && x->node->key_place.line != y->node->key_place.line) {
         order = x->node->key_place.line < y->node->key_place.line ? -1 : 1;
     }

@@ -12,6 +12,10 @@ static int entry_compare(const void *a, const void *b)
 {
     const struct scenario_name *x = a, *y = b;
     int order = strcmp(x->name, y->name);
+    /* Sources are numbered as they are read: what a file extends comes behind it and counts as before it. */
+    if (order == 0 && x->place.source != y->place.source) {
+        order = x->place.source > y->place.source ? -1 : 1;
+    }
     if (order == 0 && x->place.line != y->place.line) {
         order = x->place.line < y->place.line ? -1 : 1;
     }
@@ -31,11 +35,14 @@ static void report_double(const struct scenario_name *first, const struct scenar
                           struct diagnostics *diagnostics)
 {
     char quoted[DIAGNOSTICS_QUOTE_BYTES];
+    bool elsewhere = first->place.source != second->place.source;
     diagnostics_error(diagnostics, second->place,
-                      "%s is the name of a%s %s already (line %u); a name is given once",
+                      "%s is the name of a%s %s already (line %u%s%s); a name is given once",
                       diagnostics_quote(second->name, quoted),
                       first->part.kind == SCENARIO_ACTION ? "n" : "",
-                      scenario_part_kind_name(first->part.kind), (unsigned)first->place.line);
+                      scenario_part_kind_name(first->part.kind), (unsigned)first->place.line,
+                      elsewhere ? " of " : "",
+                      elsewhere ? diagnostics_source_name(diagnostics, first->place.source) : "");
 }
 
 void part_names_add(struct scenario *scenario, const struct scenario_name *names, uint32_t count,

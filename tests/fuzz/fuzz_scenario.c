@@ -1,9 +1,10 @@
-/* Any bytes as a scenario: an answer, within bounds; and what loads, resolves to what loads. */
+/* Any bytes as a scenario: an answer, within bounds; and what loads, its last cell where it varies, resolves to what loads. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "sim/assert.h"
+#include "testbed/cells.h"
 #include "testbed/resolved.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -21,8 +22,13 @@ static struct scenario *load(const char *text, size_t length)
 {
     struct scenario_options options = {.ignore_files = true};
     struct diagnostics *diagnostics = diagnostics_new();
-    struct scenario *scenario =
-        scenario_load_text("fuzz.yaml", text, length, &options, diagnostics);
+    struct scenario_cells *cells =
+        scenario_cells_load_text("fuzz.yaml", text, length, &options, diagnostics);
+    struct scenario *scenario = NULL;
+    if (cells != NULL) {
+        scenario = scenario_cell_load(cells, scenario_cells_count(cells) - 1, diagnostics);
+    }
+    scenario_cells_free(cells);
     SIM_ASSERT((scenario == NULL) == (diagnostics_count(diagnostics) > 0));
     if (scenario == NULL) {
         char *printed = NULL;
