@@ -425,6 +425,16 @@ static const struct yaml_node *whole_value(const struct applying *applying, cons
     return value == NULL ? NULL : value->node;
 }
 
+/* The text of a single value, which holds no names (A2). */
+static void write_value(FILE *out, const char *text)
+{
+    const char *start;
+    size_t length;
+    while (piece_next(&text, &start, &length) == PIECE_TEXT) {
+        fwrite(start, 1, length, out);
+    }
+}
+
 /* `text` with its names replaced, a new text in the arena. NULL after an error. */
 static const char *replace_text(struct applying *applying, const char *text,
                                 struct source_place place)
@@ -447,9 +457,10 @@ static const char *replace_text(struct applying *applying, const char *text,
                               "$%.*s stands within a text here, and its value is a %s", (int)length,
                               start, value->node->kind == YAML_NODE_MAPPING ? "map" : "list");
             good = false;
+        } else if (value != NULL) {
+            write_value(out, value->node->text);
         } else {
-            fwrite(value != NULL ? value->node->text : start, 1,
-                   value != NULL ? value->node->length : length, out);
+            fwrite(start, 1, length, out);
         }
     }
     int closed = fclose(out);

@@ -170,7 +170,8 @@ static const struct {
     {"where names end", "vary: {x: [1], x-y: [2]}\nname: ${x}y$x-y$x-$x.$$x\n", "x=1,x-y=2",
      "1y21-1.$x"},
     {"called by keys", "vary: {x: {small: 1, large: 2}}\nname: $x\n", "x=small x=large", "1 2"},
-    {"a value is not looked at again", "vary: {x: [$$y]}\nname: $x\n", "x=$$y", "$$y"},
+    {"a dollar in a value", "vary: {x: [$$y]}\nname: $x\n", "x=$$y", "$y"},
+    {"and within a text", "vary: {x: [$$y]}\nname: a$x\n", "x=$$y", "a$y"},
     {"a list as it is written", "vary: {x: [[], [a]]}\nname: a\nexpect: $x\n", "x=[] x=[a]", NULL},
     {"a map, and within a key",
      "vary: {net: [{rate: 1Gbit/s}, {rate: 2Gbit/s}], num: [1]}\n"
