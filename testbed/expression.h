@@ -136,7 +136,7 @@ bool expression_check(struct expression *expression, struct scenario *scenario,
                       struct diagnostics *diagnostics);
 
 /* The same where the whole must be one reference: references[0] is then the property. */
-bool expression_check_property(struct expression *expression, const struct scenario *scenario,
+bool expression_check_property(struct expression *expression, struct scenario *scenario,
                                struct diagnostics *diagnostics);
 
 /* ---- evaluation ---------------------------------------------------------------------------------------------------- */

@@ -566,10 +566,10 @@ bool expression_check(struct expression *expression, struct scenario *scenario,
            check_node(&checker, expression->root) && check_condition(&checker, expression->root);
 }
 
-bool expression_check_property(struct expression *expression, const struct scenario *scenario,
+bool expression_check_property(struct expression *expression, struct scenario *scenario,
                                struct diagnostics *diagnostics)
 {
-    struct checker checker = {expression, scenario, diagnostics};
+    struct checker checker = {expression, scenario, &scenario->arena, diagnostics};
     struct expression_node *root = expression->root;
     SIM_ASSERT(root != NULL);
     if (root->op != EXPRESSION_REFERENCE) {
@@ -580,5 +580,6 @@ bool expression_check_property(struct expression *expression, const struct scena
                     diagnostics_quote(expression->text, quoted));
         return false;
     }
-    return check_node(&checker, root);
+    return expression_bind(expression, scenario, &scenario->arena, diagnostics) &&
+           check_node(&checker, root);
 }
