@@ -1,6 +1,7 @@
 #include "cli/cell_columns.h"
 
 #include "sim/assert.h"
+#include "testbed/expression.h"
 #include "testbed/report_docs.h"
 #include "testbed/report_private.h"
 
@@ -120,12 +121,63 @@ static uint32_t usual_columns(const struct run_result *result,
     return count;
 }
 
+/* ---- the columns that are named --------------------------------------------------------------------------------------------------- */
+
+static void add_property(const struct run_result *result, const struct expression *property,
+                         const char *heading, struct cell_value *value)
+{
+    const struct expression_reference *reference = &property->references[0];
+    SIM_ASSERT(property->reference_count == 1);
+    *value = value_of(result, reference->part, reference->property);
+    name(value, property->text, reference->property);
+    if (heading != NULL) {
+        snprintf(value->heading, sizeof value->heading, "%s", heading);
+    }
+}
+
+static uint32_t named_columns(const struct run_result *result,
+                              struct cell_value values[CELL_COLUMNS_MAX])
+{
+    const struct scenario *scenario = result->scenario;
+    _Static_assert(SCENARIO_COLUMNS_MAX < CELL_COLUMNS_MAX, "and one more for the best");
+    SIM_ASSERT(scenario->report_count <= SCENARIO_COLUMNS_MAX);
+    for (uint32_t i = 0; i < scenario->report_count; i++) {
+        const struct scenario_column *column = &scenario->report[i];
+        add_property(result, column->show, column->heading, &values[i]);
+    }
+    return scenario->report_count;
+}
+
+/* The column of `best:`, which is added where no other shows the same. How many columns there are then. */
+static uint32_t mark_best(const struct run_result *result, uint32_t count,
+                          struct cell_value values[CELL_COLUMNS_MAX])
+{
+    const struct scenario_best *best = &result->scenario->best;
+    struct cell_value value;
+    uint32_t column = 0;
+    if (best->source == NULL) {
+        return count;
+    }
+    add_property(result, best->of, NULL, &value);
+    while (column < count && strcmp(values[column].metric, value.metric) != 0) {
+        column++;
+    }
+    if (column == count) {
+        SIM_ASSERT(count < CELL_COLUMNS_MAX);
+        values[count++] = value;
+    }
+    values[column].best = best->kind == SCENARIO_BEST_MIN ? -1 : 1;
+    return count;
+}
+
 /* ---- from child to parent --------------------------------------------------------------------------------------------------------- */
 
 void cell_columns_write(const struct run_result *result, FILE *out)
 {
     struct cell_value values[CELL_COLUMNS_MAX];
-    uint32_t count = usual_columns(result, values);
+    uint32_t count = result->scenario->report_count > 0 ? named_columns(result, values)
+                                                        : usual_columns(result, values);
+    count = mark_best(result, count, values);
     fwrite(values, sizeof values[0], count, out);
 }
 

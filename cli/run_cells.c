@@ -217,26 +217,39 @@ static const char *verdict_of(const struct cell *cell)
     }
 }
 
-/* C2 */
-static void find_best(struct table *table)
+/* The column by which cells are compared: that of `best:`, else the first downtime. SIM_NONE where there is neither. */
+static uint32_t best_column(const struct table *table)
 {
-    const char *suffix = "downtime_ns";
+    static const char suffix[] = "downtime_ns";
     uint32_t column = SIM_NONE;
-    table->best = SIM_NONE;
-    for (uint32_t i = 0; i < table->value_count && column == SIM_NONE; i++) {
+    for (uint32_t i = 0; i < table->value_count; i++) {
         const char *metric = table->columns[i].metric;
         size_t length = strlen(metric), tail = strlen(suffix);
-        if (length >= tail && strcmp(metric + length - tail, suffix) == 0) {
+        if (table->columns[i].best != 0) {
+            return i;
+        }
+        if (column == SIM_NONE && length >= tail && strcmp(metric + length - tail, suffix) == 0) {
             column = i;
         }
     }
+    return column;
+}
+
+/* C2 */
+static void find_best(struct table *table)
+{
+    uint32_t column = best_column(table);
+    table->best = SIM_NONE;
     for (uint32_t row = 0; row < table->options->count && column != SIM_NONE; row++) {
         const struct cell *cell = &table->cells[row];
         if (!cell->done || cell->status != COMMAND_HELD || !cell->values[column].known) {
             continue;
         }
-        if (table->best == SIM_NONE ||
-            cell->values[column].number < table->cells[table->best].values[column].number) {
+        int64_t number = cell->values[column].number;
+        int64_t best =
+            table->best != SIM_NONE ? table->cells[table->best].values[column].number : 0;
+        bool largest = table->columns[column].best > 0;
+        if (table->best == SIM_NONE || (largest ? number > best : number < best)) {
             table->best = row;
         }
     }

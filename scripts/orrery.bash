@@ -28,7 +28,7 @@ _orrery() {
     test)
         options='--seeds --filter --shard --jobs --wall-limit --tap --junit --json --artifacts --baseline --write-baseline --help'
         ;;
-    check) options='--resolved --set --help' ;;
+    check) options='--cell --resolved --set --help' ;;
     diff) options='--help' ;;
     export) options='--perfetto --jsonl --csv --what --from --until --help' ;;
     new) options='--output --force --help' ;;
