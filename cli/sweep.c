@@ -381,9 +381,10 @@ static void say_worst(const struct table *table, char out[RUN_SUMMARY_TEXT_BYTES
     if (more > 0) {
         snprintf(rest, sizeof rest, " (and %llu more)", (unsigned long long)more);
     }
-    snprintf(out, RUN_SUMMARY_TEXT_BYTES, "%s: %s%s%s%s", place,
-             first->failed[0] != 0 ? first->failed : word_of(first->status),
-             first->actual[0] != 0 ? ", but it was " : "", first->actual, rest);
+    int length = snprintf(out, RUN_SUMMARY_TEXT_BYTES, "%s: %s%s%s%s", place,
+                          first->failed[0] != 0 ? first->failed : word_of(first->status),
+                          first->actual[0] != 0 ? ", but it was " : "", first->actual, rest);
+    SIM_ASSERT(length > 0); /* what is longer is cut */
 }
 
 static bool keep_artifacts(const struct table *table, const char *folder)
