@@ -10,8 +10,8 @@
 
 #define FIBER_STACK_BYTES (64u * 1024)
 #define PATH_BYTES        192u
-#define SWITCH_PORTS_MAX  4096u
-#define VIRTUAL_PORTS_MAX 512u
+/* Of a virtual switch: the uplink and the host; each VM may have two instances there for a while. */
+#define VIRTUAL_PORTS(vms) (2 + 2 * (vms))
 
 static void *take(size_t count, size_t bytes)
 {
@@ -172,8 +172,8 @@ static void add_interface(struct world *world, struct world_machine *m, struct s
     if (m->node != NULL && world->networks[m->networks[nic]].has_vms) {
         uint32_t index = find_link(world, part, nic);
         uint32_t origin = origin_with(world, world->scenario->links[index].name, "/switch");
-        link->virtual_switch =
-            ether_switch_new(&world->net, origin, VIRTUAL_PORTS_MAX, network->ageing_ns);
+        link->virtual_switch = ether_switch_new(
+            &world->net, origin, VIRTUAL_PORTS(world->scenario->vm_count), network->ageing_ns);
         m->switches[m->networks[nic]] = link->virtual_switch;
         uint32_t uplink = ether_switch_add_port(link->virtual_switch, nic_machine_side(link->nic));
         nic_connect_in(link->nic, ether_switch_port(link->virtual_switch, uplink));
@@ -351,7 +351,7 @@ static void add_networks(struct world *world)
         world->networks[i].origin = origin_of(world, scenario->networks[i].name);
         if (scenario->networks[i].kind == SCENARIO_SWITCH) {
             world->networks[i].ether_switch =
-                ether_switch_new(&world->net, world->networks[i].origin, SWITCH_PORTS_MAX,
+                ether_switch_new(&world->net, world->networks[i].origin, scenario->link_count + 1,
                                  scenario->networks[i].ageing_ns);
         }
     }
