@@ -55,7 +55,7 @@ struct scenario_cells *scenario_cells_load_text(const char *name, const char *te
                                                 const struct scenario_options *options,
                                                 struct diagnostics *diagnostics)
 {
-    uint32_t errors_before = diagnostics_count(diagnostics);
+    uint64_t errors_before = diagnostics_reports(diagnostics);
     struct scenario_cells *cells = calloc(1, sizeof(*cells));
     SIM_ASSERT(cells != NULL);
     scenario_tree_read(&cells->tree, name, text, length, options, diagnostics);
@@ -70,7 +70,7 @@ struct scenario_cells *scenario_cells_load_text(const char *name, const char *te
         }
     }
     check_cells(cells, diagnostics);
-    if (diagnostics_count(diagnostics) > errors_before) {
+    if (diagnostics_reports(diagnostics) > errors_before) {
         scenario_cells_free(cells);
         return NULL;
     }

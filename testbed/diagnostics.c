@@ -36,6 +36,7 @@ struct diagnostics {
     struct problem problems[DIAGNOSTICS_KEPT];
     uint32_t kept;
     uint32_t count;
+    uint64_t reports;
     const char *about;
     uint32_t about_count;
 };
@@ -277,6 +278,7 @@ void diagnostics_error(struct diagnostics *diagnostics, struct source_place plac
     va_start(list, format);
     vsnprintf(message, sizeof(message), format, list);
     va_end(list);
+    diagnostics->reports++;
     for (uint32_t i = 0; i < diagnostics->kept; i++) {
         struct problem *other = &diagnostics->problems[i];
         if (place_compare(other->place, place) == 0 && strcmp(other->message, message) == 0) {
@@ -299,6 +301,11 @@ void diagnostics_error(struct diagnostics *diagnostics, struct source_place plac
 uint32_t diagnostics_count(const struct diagnostics *diagnostics)
 {
     return diagnostics->count;
+}
+
+uint64_t diagnostics_reports(const struct diagnostics *diagnostics)
+{
+    return diagnostics->reports;
 }
 
 /* ---- printing ------------------------------------------------------------------------------------------------------ */

@@ -58,8 +58,10 @@ const char *diagnostics_source_name(const struct diagnostics *diagnostics, uint3
  * to the numbers that they have in `from`. */
 uint32_t diagnostics_adopt(struct diagnostics *to, const struct diagnostics *from);
 
-/* All errors met so far, also those that were not kept. */
+/* All errors met so far, also those that were not kept; the same one at the same place counts once. */
 uint32_t diagnostics_count(const struct diagnostics *diagnostics);
+/* How often an error was reported, repetitions counted: whether this scenario has one, where another with the same text had it too. */
+uint64_t diagnostics_reports(const struct diagnostics *diagnostics);
 void diagnostics_print(const struct diagnostics *diagnostics, FILE *out);
 
 /* ---- words -------------------------------------------------------------------------------------------------------- */

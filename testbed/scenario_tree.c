@@ -52,7 +52,7 @@ void scenario_tree_read(struct scenario_tree *tree, const char *name, const char
     *tree = (struct scenario_tree){.ignore_files = options->ignore_files, .vary.cell_count = 1};
     struct arena *arena = &tree->arena;
     arena_init(arena);
-    uint32_t errors_before = diagnostics_count(diagnostics);
+    uint64_t errors_before = diagnostics_reports(diagnostics);
     const char *directory = options->directory != NULL ? options->directory : ".";
     tree->file = arena_copy(arena, name, strlen(name));
     tree->directory = arena_copy(arena, directory, strlen(directory));
@@ -68,7 +68,7 @@ void scenario_tree_read(struct scenario_tree *tree, const char *name, const char
     if (tree->root != NULL) {
         yaml_vary_take(arena, diagnostics, tree->root, &tree->vary);
     }
-    tree->good = tree->root != NULL && diagnostics_count(diagnostics) == errors_before;
+    tree->good = tree->root != NULL && diagnostics_reports(diagnostics) == errors_before;
 }
 
 void scenario_tree_close(struct scenario_tree *tree)
@@ -82,7 +82,7 @@ struct scenario *scenario_tree_load(const struct scenario_tree *tree, uint32_t c
     if (tree->root == NULL) {
         return NULL;
     }
-    uint32_t errors_before = diagnostics_count(diagnostics);
+    uint64_t errors_before = diagnostics_reports(diagnostics);
     struct scenario *scenario = calloc(1, sizeof(*scenario));
     SIM_ASSERT(scenario != NULL);
     struct arena *arena = &scenario->arena;
@@ -93,7 +93,7 @@ struct scenario *scenario_tree_load(const struct scenario_tree *tree, uint32_t c
         yaml_vary_apply(arena, diagnostics, tree->root, &tree->vary, cell, source_offset);
     loader_load(scenario, root, diagnostics);
     scenario_rules_apply(scenario, tree->ignore_files, diagnostics);
-    if (!tree->good || diagnostics_count(diagnostics) > errors_before) {
+    if (!tree->good || diagnostics_reports(diagnostics) > errors_before) {
         scenario_free(scenario);
         return NULL;
     }
